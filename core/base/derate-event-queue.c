@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-event-queue-private.h"
+
+/* Threads: `pending` and `scheduled` are guarded by the mutex. One idle source at most is attached;
+ * it takes the whole list, unlocks and runs it, so that a call may push again without growing this
+ * dispatch for ever. */
+struct _DerateEventQueue
+{
+  GMainContext *context;
+  GMutex mutex;
+  GQueue pending;
+  gboolean scheduled;
+};
+
+typedef struct
+{
+  GObject *owner;
+  DerateEventFunc func;
+  gpointer data;
+  GDestroyNotify destroy;
+} Event;
+
+static void
+event_free (Event *event)
+{
+  if (event->destroy != NULL)
+    event->destroy (event->data);
+  g_clear_object (&event->owner);
+  g_free (event);
+}
+
+static void
+queue_clear (gpointer data)
+{
+  DerateEventQueue *queue = data;
+
+  g_queue_clear_full (&queue->pending, (GDestroyNotify)event_free);
+  g_mutex_clear (&queue->mutex);
+  g_main_context_unref (queue->context);
+}
+
+DerateEventQueue *
+derate_event_queue_new (GMainContext *context)
+{
+  DerateEventQueue *queue = g_atomic_rc_box_new0 (DerateEventQueue);
+
+  queue->context = g_main_context_ref (context);
+  g_mutex_init (&queue->mutex);
+  g_queue_init (&queue->pending);
+  return queue;
+}
+
+static gboolean
+run_pending (gpointer data)
+{
+  DerateEventQueue *queue = data;
+  GQueue batch;
+  Event *event;
+
+  g_mutex_lock (&queue->mutex);
+  batch = queue->pending;
+  g_queue_init (&queue->pending);
+  queue->scheduled = FALSE;
+  g_mutex_unlock (&queue->mutex);
+
+  while ((event = g_queue_pop_head (&batch)) != NULL)
+    {
+      event->func (event->owner, event->data);
+      event_free (event);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+void
+derate_event_queue_push (DerateEventQueue *queue,
+                         GObject *owner,
+                         DerateEventFunc func,
+                         gpointer data,
+                         GDestroyNotify destroy)
+{
+  g_autoptr (GSource) source = NULL;
+  Event *event = g_new0 (Event, 1);
+
+  event->owner = owner != NULL ? g_object_ref (owner) : NULL;
+  event->func = func;
+  event->data = data;
+  event->destroy = destroy;
+
+  g_mutex_lock (&queue->mutex);
+  g_queue_push_tail (&queue->pending, event);
+  if (!queue->scheduled)
+    {
+      queue->scheduled = TRUE;
+      source = g_idle_source_new ();
+    }
+  g_mutex_unlock (&queue->mutex);
+
+  if (source == NULL)
+    return;
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[derate] events");
+  g_source_set_callback (source, run_pending, derate_event_queue_ref (queue),
+                         (GDestroyNotify)derate_event_queue_unref);
+  g_source_attach (source, queue->context);
+}
+
+GMainContext *
+derate_event_queue_get_context (DerateEventQueue *queue)
+{
+  return queue->context;
+}
+
+DerateEventQueue *
+derate_event_queue_ref (DerateEventQueue *queue)
+{
+  return g_atomic_rc_box_acquire (queue);
+}
+
+void
+derate_event_queue_unref (DerateEventQueue *queue)
+{
+  g_atomic_rc_box_release_full (queue, queue_clear);
+}

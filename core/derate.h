@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Everything but D-Bus and HTTP: the only include a program needs for the core. */
+
+#include <derate-clock.h>
+#include <derate-enum-types.h>
+#include <derate-error.h>
+#include <derate-health-check.h>
+#include <derate-health-report.h>
+#include <derate-level.h>
+#include <derate-manual-clock.h>
+#include <derate-plugin.h>
+#include <derate-time-span.h>
+#include <derate-version.h>
+#include <derate-visibility.h>
