@@ -6,7 +6,10 @@
 #include "derate-names-private.h"
 
 static const GDBusErrorEntry entries[] = {
-#define ENTRY(code, name) { DERATE_ERROR_##code, DERATE_DBUS_ERROR_PREFIX name }
+#define ENTRY(code, name)                              \
+  {                                                    \
+    DERATE_ERROR_##code, DERATE_DBUS_ERROR_PREFIX name \
+  }
   ENTRY (FAILED, "Failed"),
   ENTRY (OPEN, "Open"),
   ENTRY (HALF_OPEN_FULL, "HalfOpenFull"),
