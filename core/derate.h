@@ -8,9 +8,11 @@
 #include <derate-error.h>
 #include <derate-health-check.h>
 #include <derate-health-report.h>
+#include <derate-json.h>
 #include <derate-level.h>
 #include <derate-manual-clock.h>
 #include <derate-plugin.h>
+#include <derate-redact.h>
 #include <derate-time-span.h>
 #include <derate-version.h>
 #include <derate-visibility.h>
