@@ -6,6 +6,7 @@
 #include <derate-clock.h>
 #include <derate-enum-types.h>
 #include <derate-error.h>
+#include <derate-health-check-config.h>
 #include <derate-health-check.h>
 #include <derate-health-report.h>
 #include <derate-json.h>
@@ -13,6 +14,7 @@
 #include <derate-manual-clock.h>
 #include <derate-plugin.h>
 #include <derate-redact.h>
+#include <derate-service-role.h>
 #include <derate-time-span.h>
 #include <derate-version.h>
 #include <derate-visibility.h>

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-check-run-private.h"
+
+#include "derate-error.h"
+#include "derate-time-span.h"
+
+/* Threads: the check runs in one context, its deadline in another, and cancel () comes from
+ * anywhere. The mutex guards `state`, `started` and `timer`; whoever takes the run out of a waiting
+ * state is the one who answers. */
+
+typedef enum
+{
+  RUN_WAITING, /* for its context */
+  RUN_RUNNING,
+  RUN_ABANDONED, /* answered, but the check has not ended */
+  RUN_ENDED,
+} RunState;
+
+struct _DerateCheckRun
+{
+  DerateHealthCheck *check;
+  DerateCheckRunArgs args;
+  GMainContext *context; /* where the check runs */
+  GCancellable *cancellable;
+  GMutex mutex;
+  RunState state;
+  gint64 started;
+  GSource *timer;
+};
+
+static void
+run_clear (gpointer data)
+{
+  DerateCheckRun *run = data;
+
+  g_object_unref (run->check);
+  g_object_unref (run->args.clock);
+  g_object_unref (run->args.data);
+  g_main_context_unref (run->args.check_context);
+  g_main_context_unref (run->args.owner_context);
+  g_object_unref (run->cancellable);
+  g_clear_pointer (&run->timer, g_source_unref);
+  g_mutex_clear (&run->mutex);
+}
+
+DerateCheckRun *
+derate_check_run_new (DerateHealthCheck *check, const DerateCheckRunArgs *args)
+{
+  DerateCheckRun *run = g_atomic_rc_box_new0 (DerateCheckRun);
+  gboolean anywhere =
+      derate_health_check_get_threading (check) == DERATE_HEALTH_CHECK_ANY_THREAD;
+
+  run->check = g_object_ref (check);
+  run->args = *args;
+  g_object_ref (run->args.clock);
+  g_object_ref (run->args.data);
+  g_main_context_ref (run->args.check_context);
+  g_main_context_ref (run->args.owner_context);
+  run->context = anywhere ? run->args.check_context : run->args.owner_context;
+  run->cancellable = g_cancellable_new ();
+  g_mutex_init (&run->mutex);
+  return run;
+}
+
+DerateCheckRun *
+derate_check_run_ref (DerateCheckRun *run)
+{
+  return g_atomic_rc_box_acquire (run);
+}
+
+void
+derate_check_run_unref (DerateCheckRun *run)
+{
+  g_atomic_rc_box_release_full (run, run_clear);
+}
+
+static void
+stop_timer (DerateCheckRun *run)
+{
+  g_autoptr (GSource) timer = NULL;
+
+  g_mutex_lock (&run->mutex);
+  timer = g_steal_pointer (&run->timer);
+  g_mutex_unlock (&run->mutex);
+  if (timer != NULL)
+    g_source_destroy (timer);
+}
+
+static void
+answer (DerateCheckRun *run, DerateHealthReport *report, const GError *error, gint64 started)
+{
+  GTimeSpan latency = derate_clock_get_time (run->args.clock) - started;
+
+  stop_timer (run);
+  run->args.answer (run, report, error, latency, run->args.data);
+}
+
+/* Ends the wait of whoever wants the answer. Returns what the run was doing; only for WAITING and
+ * RUNNING is the answer the caller's to give. */
+static RunState
+abandon (DerateCheckRun *run, gint64 *started)
+{
+  RunState state;
+
+  g_mutex_lock (&run->mutex);
+  state = run->state;
+  *started = run->started;
+  if (state == RUN_WAITING || state == RUN_RUNNING)
+    run->state = RUN_ABANDONED;
+  g_mutex_unlock (&run->mutex);
+  return state;
+}
+
+static gboolean
+cancel_in_context (gpointer data)
+{
+  DerateCheckRun *run = data;
+
+  g_cancellable_cancel (run->cancellable);
+  return G_SOURCE_REMOVE;
+}
+
+/* Handlers of the cancellable run in the thread that cancels, so it has to be the check's. */
+static void
+cancel_check (DerateCheckRun *run)
+{
+  g_main_context_invoke_full (run->context, G_PRIORITY_DEFAULT, cancel_in_context,
+                              derate_check_run_ref (run), (GDestroyNotify)derate_check_run_unref);
+}
+
+static gboolean
+on_deadline (gpointer data)
+{
+  DerateCheckRun *run = data;
+  gint64 started;
+  RunState state = abandon (run, &started);
+
+  if (state == RUN_RUNNING)
+    {
+      g_autofree char *span = derate_time_span_to_string (run->args.timeout);
+      g_autofree char *message = g_strdup_printf ("no answer within %s", span);
+      g_autoptr (DerateHealthReport) report = derate_health_report_new (
+          DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_TIMEOUT, message);
+
+      answer (run, report, NULL, started);
+      cancel_check (run);
+    }
+  else if (state == RUN_WAITING)
+    {
+      g_autoptr (GError) error = g_error_new_literal (
+          DERATE_ERROR, DERATE_ERROR_TIMED_OUT, "the program's main loop did not start the check");
+
+      answer (run, NULL, error, started);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_check_ended (GObject *object, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (DerateCheckRun) run = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DerateHealthReport) report = derate_health_check_run_finish (run->check, result, &error);
+  gint64 started;
+  gboolean wanted;
+
+  g_mutex_lock (&run->mutex);
+  wanted = run->state == RUN_RUNNING;
+  started = run->started;
+  run->state = RUN_ENDED;
+  g_mutex_unlock (&run->mutex);
+
+  if (wanted && report == NULL && error == NULL)
+    g_set_error_literal (&error, DERATE_ERROR, DERATE_ERROR_FAILED,
+                         "the check failed without saying why");
+  if (wanted)
+    answer (run, report, error, started);
+  run->args.ended (run, run->args.data);
+}
+
+static gboolean
+begin_in_context (gpointer data)
+{
+  DerateCheckRun *run = data;
+  gint64 now = derate_clock_get_time (run->args.clock);
+  gboolean go;
+
+  g_mutex_lock (&run->mutex);
+  go = run->state == RUN_WAITING;
+  run->state = go ? RUN_RUNNING : RUN_ENDED;
+  run->started = now;
+  g_mutex_unlock (&run->mutex);
+
+  if (!go)
+    {
+      run->args.ended (run, run->args.data);
+      return G_SOURCE_REMOVE;
+    }
+  g_main_context_push_thread_default (run->context);
+  derate_health_check_run_async (run->check, run->cancellable, on_check_ended,
+                                 derate_check_run_ref (run));
+  g_main_context_pop_thread_default (run->context);
+  return G_SOURCE_REMOVE;
+}
+
+void
+derate_check_run_begin (DerateCheckRun *run)
+{
+  gint64 now = derate_clock_get_time (run->args.clock);
+  g_autoptr (GSource) timer = derate_clock_source_new (run->args.clock, now + run->args.timeout);
+
+  g_source_set_callback (timer, on_deadline, derate_check_run_ref (run),
+                         (GDestroyNotify)derate_check_run_unref);
+  g_source_attach (timer, run->args.check_context);
+  g_mutex_lock (&run->mutex);
+  run->started = now;
+  run->timer = g_source_ref (timer);
+  g_mutex_unlock (&run->mutex);
+
+  g_main_context_invoke_full (run->context, G_PRIORITY_DEFAULT, begin_in_context,
+                              derate_check_run_ref (run), (GDestroyNotify)derate_check_run_unref);
+}
+
+void
+derate_check_run_cancel (DerateCheckRun *run)
+{
+  gint64 started;
+  RunState state = abandon (run, &started);
+
+  if (state == RUN_WAITING || state == RUN_RUNNING)
+    {
+      g_autoptr (GError) error =
+          g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the check was given up");
+
+      answer (run, NULL, error, started);
+    }
+  if (state == RUN_RUNNING)
+    cancel_check (run);
+}

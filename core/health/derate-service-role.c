@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-service-role.h"
+
+#include "derate-error.h"
+
+/* Breaker and criticality by role: seeds/002 and /003. */
+typedef struct
+{
+  const char *nick;
+  DerateCriticality criticality;
+  guint failure_threshold;
+  GTimeSpan open_duration;
+} RoleDefaults;
+
+static const RoleDefaults roles[] = {
+  [DERATE_SERVICE_ROLE_NONE] = { "none", DERATE_CRITICALITY_MEDIUM, 5, 60 * G_TIME_SPAN_SECOND },
+  [DERATE_SERVICE_ROLE_DATABASE] = { "database", DERATE_CRITICALITY_CRITICAL, 3,
+                                     30 * G_TIME_SPAN_SECOND },
+  [DERATE_SERVICE_ROLE_AI] = { "ai", DERATE_CRITICALITY_HIGH, 5, 60 * G_TIME_SPAN_SECOND },
+  [DERATE_SERVICE_ROLE_CACHE] = { "cache", DERATE_CRITICALITY_MEDIUM, 5, 20 * G_TIME_SPAN_SECOND },
+  [DERATE_SERVICE_ROLE_STORAGE] = { "storage", DERATE_CRITICALITY_LOW, 5, 30 * G_TIME_SPAN_SECOND },
+};
+
+static const char *const criticalities[] = {
+  [DERATE_CRITICALITY_LOW] = "low",
+  [DERATE_CRITICALITY_MEDIUM] = "medium",
+  [DERATE_CRITICALITY_HIGH] = "high",
+  [DERATE_CRITICALITY_CRITICAL] = "critical",
+};
+
+/**
+ * derate_service_role_get_nick:
+ * @role: a role
+ *
+ * The name users see.
+ *
+ * Returns: the nick, such as `database`; `none` for anything else
+ *
+ * Since: 1.0
+ */
+const char *
+derate_service_role_get_nick (DerateServiceRole role)
+{
+  return (guint)role < G_N_ELEMENTS (roles) ? roles[role].nick : "none";
+}
+
+/**
+ * derate_service_role_from_nick:
+ * @nick: a name
+ * @role: (out): where to put the role
+ * @error: where to put the error
+ *
+ * Reads the name of a role.
+ *
+ * Returns: %FALSE with %DERATE_ERROR_INVALID_ARGUMENT where there is none of that name
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_service_role_from_nick (const char *nick, DerateServiceRole *role, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (roles); i++)
+    if (g_strcmp0 (roles[i].nick, nick) == 0)
+      {
+        *role = i;
+        return TRUE;
+      }
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT,
+               "no role “%s”: none, database, ai, cache or storage", nick);
+  return FALSE;
+}
+
+/**
+ * derate_service_role_get_criticality:
+ * @role: a role
+ *
+ * How critical a service of that role is unless something else is said.
+ *
+ * Returns: the criticality
+ *
+ * Since: 1.0
+ */
+DerateCriticality
+derate_service_role_get_criticality (DerateServiceRole role)
+{
+  return (guint)role < G_N_ELEMENTS (roles) ? roles[role].criticality : DERATE_CRITICALITY_MEDIUM;
+}
+
+/**
+ * derate_criticality_get_nick:
+ * @criticality: a criticality
+ *
+ * The name users see.
+ *
+ * Returns: the nick, such as `high`; `medium` for anything else
+ *
+ * Since: 1.0
+ */
+const char *
+derate_criticality_get_nick (DerateCriticality criticality)
+{
+  return (guint)criticality < G_N_ELEMENTS (criticalities) ? criticalities[criticality] : "medium";
+}
+
+/**
+ * derate_criticality_from_nick:
+ * @nick: a name
+ * @criticality: (out): where to put the criticality
+ * @error: where to put the error
+ *
+ * Reads the name of a criticality.
+ *
+ * Returns: %FALSE with %DERATE_ERROR_INVALID_ARGUMENT where there is none of that name
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_criticality_from_nick (const char *nick, DerateCriticality *criticality, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (criticalities); i++)
+    if (g_strcmp0 (criticalities[i], nick) == 0)
+      {
+        *criticality = i;
+        return TRUE;
+      }
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT,
+               "no criticality “%s”: low, medium, high or critical", nick);
+  return FALSE;
+}
