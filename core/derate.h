@@ -12,6 +12,7 @@
 #include <derate-json.h>
 #include <derate-level.h>
 #include <derate-manual-clock.h>
+#include <derate-plugin-loader.h>
 #include <derate-plugin.h>
 #include <derate-redact.h>
 #include <derate-service-role.h>

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* What one plugin registered with one loader; lives on the stack of the loader while register_func
- * runs. A second registration is counted and refused by the loader, and released here at once. */
+/* What one plugin registered with one loader. A second registration is counted, released at once
+ * and refused by the loader. */
 struct _DeratePluginRegistrar
 {
   guint n_checks;
@@ -16,7 +16,29 @@ struct _DeratePluginRegistrar
   GDestroyNotify destroy;
 };
 
-void derate_plugin_registrar_clear (DeratePluginRegistrar *registrar);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (DeratePluginRegistrar, derate_plugin_registrar_clear)
+/* NAME of the contract: `[a-z][a-z0-9_-]{0,62}`. */
+gboolean derate_plugin_name_is_valid (const char *name);
+
+/* Everything that can be seen wrong without calling what it points to. @name is what the file name
+ * says, or NULL. The error says what, not where. */
+gboolean derate_plugin_descriptor_check (const DeratePluginDescriptor *descriptor,
+                                         const char *name,
+                                         GError **error);
+
+/* Calls register_func of a checked descriptor; an error is made up for one that gives none. */
+DeratePlugin *derate_plugin_new_registered (const char *path,
+                                            const DeratePluginDescriptor *descriptor,
+                                            GError **error);
+
+DeratePlugin *derate_plugin_new_failed (const char *name,
+                                        const char *path,
+                                        const DeratePluginDescriptor *descriptor,
+                                        const GError *error);
+
+/* Immutable after loading: for any thread. */
+DerateHealthCheck *derate_plugin_create_check (DeratePlugin *plugin,
+                                               const char *service,
+                                               GVariant *options,
+                                               GError **error);
 
 G_END_DECLS

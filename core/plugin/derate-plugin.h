@@ -32,7 +32,36 @@ G_BEGIN_DECLS
  */
 #define DERATE_PLUGIN_ABI_MINOR (0)
 
+/**
+ * DeratePluginState:
+ * @DERATE_PLUGIN_STATE_UNKNOWN: never shown
+ * @DERATE_PLUGIN_STATE_LOADED: loaded, checked and registered
+ * @DERATE_PLUGIN_STATE_FAILED: refused; [method@Plugin.get_error] says why
+ *
+ * What became of a plugin.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DERATE_PLUGIN_STATE_UNKNOWN = 0,
+  DERATE_PLUGIN_STATE_LOADED,
+  DERATE_PLUGIN_STATE_FAILED,
+} DeratePluginState;
+
+/**
+ * DeratePluginRegistrar:
+ *
+ * Where a plugin registers what it has, while `register_func` runs.
+ *
+ * Since: 1.0
+ */
 typedef struct _DeratePluginRegistrar DeratePluginRegistrar;
+
+#define DERATE_TYPE_PLUGIN (derate_plugin_get_type ())
+
+DERATE_AVAILABLE_IN_1_0
+G_DECLARE_FINAL_TYPE (DeratePlugin, derate_plugin, DERATE, PLUGIN, GObject)
 
 /**
  * DerateHealthCheckFactory:
@@ -51,9 +80,9 @@ typedef struct _DeratePluginRegistrar DeratePluginRegistrar;
  * Since: 1.0
  */
 typedef DerateHealthCheck *(*DerateHealthCheckFactory) (const char *service,
-                                                        GVariant   *options,
-                                                        gpointer    user_data,
-                                                        GError    **error);
+                                                        GVariant *options,
+                                                        gpointer user_data,
+                                                        GError **error);
 
 /**
  * DeratePluginDescriptor:
@@ -65,8 +94,9 @@ typedef DerateHealthCheck *(*DerateHealthCheckFactory) (const char *service,
  * @version: its version, for people
  * @license: its license as an SPDX expression
  * @description: what it is for, in a line
- * @register_func: (scope call): called once, after everything above was checked; registers with
- *   derate_plugin_registrar_add_health_check(). An error makes the plugin fail, visibly
+ * @register_func: (scope call): called once for each loader, after everything above was
+ *   checked; registers with derate_plugin_registrar_add_health_check(). An error makes the plugin
+ *   fail, visibly
  *
  * What a plugin says about itself.
  *
@@ -82,8 +112,7 @@ typedef struct
   const char *version;
   const char *license;
   const char *description;
-  gboolean (*register_func) (DeratePluginRegistrar *registrar,
-                             GError               **error);
+  gboolean (*register_func) (DeratePluginRegistrar *registrar, GError **error);
 
   /*< private >*/
   gpointer padding[8];
@@ -101,30 +130,54 @@ typedef struct
  *
  * Since: 1.0
  */
-#define DERATE_PLUGIN_DEFINE(name_, version_, license_, description_, register_func_)              \
-  __attribute__ ((visibility ("default"))) const DeratePluginDescriptor                            \
-      *derate_plugin_get_descriptor (void);                                                        \
-  const DeratePluginDescriptor *derate_plugin_get_descriptor (void)                                \
-  {                                                                                                \
-    static const DeratePluginDescriptor descriptor = {                                             \
-      .magic = DERATE_PLUGIN_MAGIC,                                                                \
-      .struct_size = sizeof (DeratePluginDescriptor),                                              \
-      .abi_major = DERATE_PLUGIN_ABI_MAJOR,                                                        \
-      .abi_minor = DERATE_PLUGIN_ABI_MINOR,                                                        \
-      .name = (name_),                                                                             \
-      .version = (version_),                                                                       \
-      .license = (license_),                                                                       \
-      .description = (description_),                                                               \
-      .register_func = (register_func_),                                                           \
-    };                                                                                             \
-    return &descriptor;                                                                            \
+#define DERATE_PLUGIN_DEFINE(name_, version_, license_, description_, register_func_) \
+  __attribute__ ((visibility ("default"))) const DeratePluginDescriptor *             \
+  derate_plugin_get_descriptor (void);                                                \
+  const DeratePluginDescriptor *derate_plugin_get_descriptor (void)                   \
+  {                                                                                   \
+    static const DeratePluginDescriptor descriptor = {                                \
+      .magic = DERATE_PLUGIN_MAGIC,                                                   \
+      .struct_size = sizeof (DeratePluginDescriptor),                                 \
+      .abi_major = DERATE_PLUGIN_ABI_MAJOR,                                           \
+      .abi_minor = DERATE_PLUGIN_ABI_MINOR,                                           \
+      .name = (name_),                                                                \
+      .version = (version_),                                                          \
+      .license = (license_),                                                          \
+      .description = (description_),                                                  \
+      .register_func = (register_func_),                                              \
+    };                                                                                \
+    return &descriptor;                                                               \
   }
 
 DERATE_AVAILABLE_IN_1_0
-void derate_plugin_registrar_add_health_check (DeratePluginRegistrar   *registrar,
-                                               const char              *default_role,
+void derate_plugin_registrar_add_health_check (DeratePluginRegistrar *registrar,
+                                               const char *default_role,
                                                DerateHealthCheckFactory factory,
-                                               gpointer                 user_data,
-                                               GDestroyNotify           destroy);
+                                               gpointer user_data,
+                                               GDestroyNotify destroy);
+
+DERATE_AVAILABLE_IN_1_0
+DeratePluginState derate_plugin_get_state (DeratePlugin *plugin);
+
+DERATE_AVAILABLE_IN_1_0
+const GError *derate_plugin_get_error (DeratePlugin *plugin);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_plugin_get_name (DeratePlugin *plugin);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_plugin_get_path (DeratePlugin *plugin);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_plugin_get_version (DeratePlugin *plugin);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_plugin_get_license (DeratePlugin *plugin);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_plugin_get_description (DeratePlugin *plugin);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_plugin_get_default_role (DeratePlugin *plugin);
 
 G_END_DECLS
