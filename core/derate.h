@@ -12,9 +12,11 @@
 #include <derate-json.h>
 #include <derate-level.h>
 #include <derate-manual-clock.h>
+#include <derate-network-address.h>
 #include <derate-plugin-loader.h>
 #include <derate-plugin.h>
 #include <derate-redact.h>
+#include <derate-resolver.h>
 #include <derate-service-role.h>
 #include <derate-time-span.h>
 #include <derate-version.h>
