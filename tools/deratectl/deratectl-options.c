@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "deratectl.h"
+
+#include <string.h>
+
+DeratectlOptions deratectl_options;
+
+const GOptionEntry deratectl_global_entries[] = {
+  { "session", 0, 0, G_OPTION_ARG_NONE, &deratectl_options.session, "Look on the session bus only",
+    NULL },
+  { "system", 0, 0, G_OPTION_ARG_NONE, &deratectl_options.system, "Look on the system bus only",
+    NULL },
+  { "address", 0, 0, G_OPTION_ARG_STRING, &deratectl_options.address, "Look on the bus at A", "A" },
+  { "name", 'n', 0, G_OPTION_ARG_STRING, &deratectl_options.name,
+    "The program N (default: the only one)", "N" },
+  { "version", 0, 0, G_OPTION_ARG_NONE, &deratectl_options.version, "Show the version", NULL },
+  { NULL },
+};
+
+gboolean
+deratectl_parse (const DeratectlVerb *verb,
+                 const GOptionEntry *entries,
+                 int *argc,
+                 char ***argv,
+                 int min,
+                 int max)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (verb->arguments);
+  g_autofree char *prgname = g_strdup_printf ("deratectl %s", verb->name);
+  g_autoptr (GError) error = NULL;
+
+  g_set_prgname (prgname);
+  g_option_context_set_summary (context, verb->summary);
+  if (entries != NULL)
+    g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_add_main_entries (context, deratectl_global_entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, &error))
+    {
+      g_printerr ("deratectl: %s\n", error->message);
+      return FALSE;
+    }
+  if (*argc - 1 >= min && *argc - 1 <= max)
+    return TRUE;
+  g_printerr ("usage: deratectl %s %s\n", verb->name, verb->arguments);
+  return FALSE;
+}
+
+int
+deratectl_run_one_of (const DeratectlVerb *const *verbs, const char *group, int argc, char **argv)
+{
+  g_autoptr (GString) known = g_string_new (NULL);
+
+  for (guint i = 0; verbs[i] != NULL; i++)
+    {
+      /* In a group a verb is called by both its words: "breaker trip". */
+      const char *word = group == NULL ? verbs[i]->name : verbs[i]->name + strlen (group) + 1;
+
+      if (argc > 0 && strcmp (word, argv[0]) == 0)
+        return verbs[i]->run (argc, argv);
+      g_string_append_printf (known, "%s%s", i == 0 ? "" : ", ", word);
+    }
+  if (argc > 0)
+    g_printerr ("deratectl: no verb “%s%s%s”; there are %s\n", group != NULL ? group : "",
+                group != NULL ? " " : "", argv[0], known->str);
+  else
+    g_printerr ("usage: deratectl %s VERB: %s\n", group != NULL ? group : "", known->str);
+  return DERATECTL_USAGE;
+}

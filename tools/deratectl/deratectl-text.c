@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "deratectl.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GAP 2
+
+typedef struct
+{
+  char *text;
+  DeratectlColour colour;
+} Cell;
+
+struct _DeratectlTable
+{
+  char *indent;
+  GPtrArray *rows; /* of GArray of Cell */
+  GArray *row;
+};
+
+static void
+cell_clear (gpointer data)
+{
+  Cell *cell = data;
+
+  g_free (cell->text);
+}
+
+static GArray *
+new_row (void)
+{
+  GArray *row = g_array_new (FALSE, TRUE, sizeof (Cell));
+
+  g_array_set_clear_func (row, cell_clear);
+  return row;
+}
+
+DeratectlTable *
+deratectl_table_new (const char *indent)
+{
+  DeratectlTable *table = g_new0 (DeratectlTable, 1);
+
+  table->indent = g_strdup (indent);
+  table->rows = g_ptr_array_new_with_free_func ((GDestroyNotify)g_array_unref);
+  table->row = new_row ();
+  return table;
+}
+
+void
+deratectl_table_free (DeratectlTable *table)
+{
+  g_free (table->indent);
+  g_ptr_array_unref (table->rows);
+  g_array_unref (table->row);
+  g_free (table);
+}
+
+void
+deratectl_table_add (DeratectlTable *table, DeratectlColour colour, const char *text)
+{
+  Cell cell = { deratectl_clean (text != NULL ? text : ""), colour };
+
+  g_array_append_val (table->row, cell);
+}
+
+void
+deratectl_table_end_row (DeratectlTable *table)
+{
+  g_ptr_array_add (table->rows, g_steal_pointer (&table->row));
+  table->row = new_row ();
+}
+
+void
+deratectl_table_add_header (DeratectlTable *table, ...)
+{
+  const char *text = NULL;
+  va_list args;
+
+  va_start (args, table);
+  while ((text = va_arg (args, const char *)) != NULL)
+    deratectl_table_add (table, DERATECTL_COLOUR_DIM, text);
+  va_end (args);
+  deratectl_table_end_row (table);
+}
+
+static glong
+get_width (const Cell *cell)
+{
+  return g_utf8_strlen (cell->text, -1);
+}
+
+static GArray *
+measure (DeratectlTable *table)
+{
+  GArray *widths = g_array_new (FALSE, TRUE, sizeof (glong));
+
+  for (guint i = 0; i < table->rows->len; i++)
+    {
+      GArray *row = g_ptr_array_index (table->rows, i);
+
+      if (row->len > widths->len)
+        g_array_set_size (widths, row->len);
+      for (guint j = 0; j < row->len; j++)
+        {
+          glong *width = &g_array_index (widths, glong, j);
+
+          *width = MAX (*width, get_width (&g_array_index (row, Cell, j)));
+        }
+    }
+  return widths;
+}
+
+static void
+print_row (GArray *row, GArray *widths, const char *indent)
+{
+  g_autoptr (GString) line = g_string_new (indent);
+  gsize end = line->len;
+
+  for (guint i = 0; i < row->len; i++)
+    {
+      const Cell *cell = &g_array_index (row, Cell, i);
+      g_autofree char *painted = deratectl_paint (cell->colour, cell->text);
+      glong pad = g_array_index (widths, glong, i) + GAP - get_width (cell);
+
+      g_string_append (line, painted);
+      if (*cell->text != '\0')
+        end = line->len;
+      g_string_append_printf (line, "%*s", (int)pad, "");
+    }
+  g_string_truncate (line, end);
+  g_print ("%s\n", line->str);
+}
+
+void
+deratectl_table_print (DeratectlTable *table)
+{
+  g_autoptr (GArray) widths = measure (table);
+
+  for (guint i = 0; i < table->rows->len; i++)
+    print_row (g_ptr_array_index (table->rows, i), widths, table->indent);
+}
+
+/* Colours go to terminals only; NO_COLOR takes them away there, too. */
+static gboolean
+may_paint (void)
+{
+  const char *no_color = g_getenv ("NO_COLOR");
+  const char *term = g_getenv ("TERM");
+
+  return isatty (STDOUT_FILENO) && (no_color == NULL || *no_color == '\0') &&
+         g_strcmp0 (term, "dumb") != 0;
+}
+
+char *
+deratectl_paint (DeratectlColour colour, const char *text)
+{
+  static const char *const codes[] = {
+    [DERATECTL_COLOUR_GOOD] = "32",
+    [DERATECTL_COLOUR_WARN] = "33",
+    [DERATECTL_COLOUR_BAD] = "1;31",
+    [DERATECTL_COLOUR_DIM] = "2",
+  };
+
+  if (colour == DERATECTL_COLOUR_NONE || *text == '\0' || !may_paint ())
+    return g_strdup (text);
+  return g_strdup_printf ("\033[%sm%s\033[0m", codes[colour], text);
+}
+
+/* What others wrote (reasons, names, errors) must not move the reader's cursor. */
+char *
+deratectl_clean (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *clean = g_string_new (NULL);
+
+  for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
+    {
+      gunichar c = g_utf8_get_char (p);
+
+      if (g_unichar_iscntrl (c) || g_unichar_type (c) == G_UNICODE_FORMAT)
+        g_string_append_c (clean, g_unichar_isspace (c) ? ' ' : '?');
+      else
+        g_string_append_unichar (clean, c);
+    }
+  return g_string_free (clean, FALSE);
+}
+
+DeratectlColour
+deratectl_level_colour (const char *level)
+{
+  if (g_strcmp0 (level, "optimal") == 0)
+    return DERATECTL_COLOUR_GOOD;
+  if (g_strcmp0 (level, "minimal") == 0 || g_strcmp0 (level, "emergency") == 0)
+    return DERATECTL_COLOUR_BAD;
+  return DERATECTL_COLOUR_WARN;
+}
+
+DeratectlColour
+deratectl_status_colour (const char *status)
+{
+  static const char *const good[] = { "healthy", "closed", "on", "normal", NULL };
+  static const char *const bad[] = { "down", "open", "off", "forced-open", NULL };
+
+  if (status == NULL || g_strv_contains (good, status))
+    return DERATECTL_COLOUR_GOOD;
+  return g_strv_contains (bad, status) ? DERATECTL_COLOUR_BAD : DERATECTL_COLOUR_WARN;
+}
+
+/* The two largest units: "2d 3h", "5m 12s", "17s". */
+char *
+deratectl_format_span (double seconds)
+{
+  static const struct
+  {
+    gint64 seconds;
+    char unit;
+  } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' } };
+  gint64 whole = seconds < 1 ? 0 : seconds > 1e15 ? (gint64)1e15 : (gint64)seconds;
+
+  for (guint i = 0; i < G_N_ELEMENTS (units); i++)
+    {
+      gint64 below = i + 1 < G_N_ELEMENTS (units) ? units[i + 1].seconds : 1;
+      char unit_below = i + 1 < G_N_ELEMENTS (units) ? units[i + 1].unit : 's';
+
+      if (whole >= units[i].seconds)
+        return g_strdup_printf ("%" G_GINT64_FORMAT "%c %" G_GINT64_FORMAT "%c",
+                                whole / units[i].seconds, units[i].unit,
+                                whole % units[i].seconds / below, unit_below);
+    }
+  return g_strdup_printf ("%" G_GINT64_FORMAT "s", whole);
+}
+
+static double
+get_now (void)
+{
+  return (double)g_get_real_time () / G_USEC_PER_SEC;
+}
+
+/* The time of day, and the date unless it was within the last twelve hours. */
+char *
+deratectl_format_instant (double unix_seconds)
+{
+  g_autoptr (GDateTime) instant = g_date_time_new_from_unix_local ((gint64)unix_seconds);
+  gboolean near = get_now () - unix_seconds < 12 * 3600;
+
+  if (instant == NULL)
+    return g_strdup ("?");
+  return g_date_time_format (instant, near ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S");
+}
+
+char *
+deratectl_format_since (double unix_seconds)
+{
+  return deratectl_format_span (get_now () - unix_seconds);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "deratectl.h"
+
+#include <locale.h>
+#include <string.h>
+
+static const DeratectlVerb *const verbs[] = {
+  &deratectl_verb_list,    &deratectl_verb_status,
+  &deratectl_verb_explain, &deratectl_verb_history,
+  &deratectl_verb_hold,    &deratectl_verb_force,
+  &deratectl_verb_release, &deratectl_verb_breaker,
+  &deratectl_verb_service, NULL,
+};
+
+static char *
+describe_verbs (void)
+{
+  GString *text = g_string_new ("Verbs:\n");
+
+  for (guint i = 0; verbs[i] != NULL; i++)
+    g_string_append_printf (text, "  %-10s %s\n  %-10s   %s\n", verbs[i]->name, verbs[i]->arguments,
+                            "", verbs[i]->summary);
+  g_string_append (text, "\nExit status: 0 done, 1 failed, 2 usage, 3 no such program or object, "
+                         "4 denied.");
+  return g_string_free (text, FALSE);
+}
+
+/* Takes the options before the verb; those after it are the verb's own to take. */
+static gboolean
+parse_globals (int *argc, char ***argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new ("VERB …");
+  g_autofree char *description = describe_verbs ();
+  g_autofree char *help = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_set_summary (context, "Shows how degraded a running program is, and why; holds "
+                                         "it at a level; handles its breakers.");
+  g_option_context_set_description (context, description);
+  g_option_context_set_strict_posix (context, TRUE);
+  g_option_context_add_main_entries (context, deratectl_global_entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, &error))
+    {
+      g_printerr ("deratectl: %s\n", error->message);
+      return FALSE;
+    }
+  if (*argc > 1 || deratectl_options.version)
+    return TRUE;
+  help = g_option_context_get_help (context, TRUE, NULL);
+  g_printerr ("%s", help);
+  return FALSE;
+}
+
+int
+main (int argc, char **argv)
+{
+  setlocale (LC_ALL, "");
+  g_set_prgname ("deratectl");
+  derate_error_quark (); /* so that the errors of programs arrive as what they are */
+
+  if (!parse_globals (&argc, &argv))
+    return DERATECTL_USAGE;
+  if (deratectl_options.version)
+    {
+      g_print ("deratectl %s\n", DERATE_VERSION);
+      return DERATECTL_DONE;
+    }
+  return deratectl_run_one_of (verbs, NULL, argc - 1, argv + 1);
+}
