@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-pg-error-private.h"
+
+#include <derate-redact.h>
+#include <errno.h>
+#include <string.h>
+
+G_DEFINE_QUARK (derate - pg - error - quark, derate_pg_error)
+
+/* clang-format off */
+static const struct
+{
+  const char *prefix; /* of the SQLSTATE, or all of it; the first that fits counts */
+  DeratePgError code;
+} states[] = {
+  { "28",    DERATE_PG_ERROR_AUTH },                 /* invalid authorization */
+  { "53300", DERATE_PG_ERROR_TOO_MANY_CONNECTIONS },
+  { "53",    DERATE_PG_ERROR_RESOURCES },
+  { "57P01", DERATE_PG_ERROR_CLOSED },               /* admin shutdown */
+  { "57P02", DERATE_PG_ERROR_CLOSED },               /* crash shutdown */
+  { "57P03", DERATE_PG_ERROR_NOT_READY },            /* cannot connect now */
+  { "57P04", DERATE_PG_ERROR_CLOSED },               /* database dropped */
+  { "57P05", DERATE_PG_ERROR_CLOSED },               /* idle session timeout */
+  { "25006", DERATE_PG_ERROR_READ_ONLY },
+  { "3D000", DERATE_PG_ERROR_CONFIG },               /* no such database */
+  { "08",    DERATE_PG_ERROR_CLOSED },               /* connection exception */
+};
+
+static const struct
+{
+  int number;
+  DeratePgError code;
+} numbers[] = {
+  { ECONNREFUSED, DERATE_PG_ERROR_CONNECT_REFUSED },
+  { ENOENT,       DERATE_PG_ERROR_CONNECT_REFUSED }, /* no unix socket */
+  { EHOSTUNREACH, DERATE_PG_ERROR_CONNECT_REFUSED },
+  { ENETUNREACH,  DERATE_PG_ERROR_CONNECT_REFUSED },
+  { ECONNRESET,   DERATE_PG_ERROR_CONNECT_REFUSED },
+  { ETIMEDOUT,    DERATE_PG_ERROR_CONNECT_TIMEOUT },
+};
+/* clang-format on */
+
+DeratePgError
+derate_pg_error_from_sqlstate (const char *sqlstate)
+{
+  for (guint i = 0; sqlstate != NULL && i < G_N_ELEMENTS (states); i++)
+    {
+      if (g_str_has_prefix (sqlstate, states[i].prefix))
+        return states[i].code;
+    }
+  return DERATE_PG_ERROR_QUERY;
+}
+
+/* The SQLSTATE in "FATAL:  28P01: password …" or in our own "[28P01]". */
+static char *
+find_sqlstate (const char *text)
+{
+  static GRegex *regex;
+  static gsize once;
+  g_autoptr (GMatchInfo) match = NULL;
+
+  if (g_once_init_enter (&once))
+    {
+      regex =
+          g_regex_new (":  ([0-9A-Z]{5})(?:: |$)|\\[([0-9A-Z]{5})\\]", G_REGEX_MULTILINE, 0, NULL);
+      g_once_init_leave (&once, 1);
+    }
+  if (!g_regex_match (regex, text, 0, &match))
+    return NULL;
+  for (int i = 1; i <= 2; i++)
+    {
+      g_autofree char *found = g_match_info_fetch (match, i);
+
+      if (found != NULL && *found != '\0')
+        return g_steal_pointer (&found);
+    }
+  return NULL;
+}
+
+/* One line, without what libpq writes below the first (LOCATION, hints), without secrets. */
+static char *
+one_line (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  char *end = strchr (valid, '\n');
+
+  if (end != NULL)
+    *end = '\0';
+  return derate_redact (g_strstrip (valid));
+}
+
+static DeratePgError
+code_from_text (const char *text)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    {
+      if (strstr (text, g_strerror (numbers[i].number)) != NULL)
+        return numbers[i].code;
+    }
+  return DERATE_PG_ERROR_FAILED;
+}
+
+GError *
+derate_pg_error_from_connect (const char *text)
+{
+  g_autofree char *state = find_sqlstate (text);
+  g_autofree char *line = one_line (text);
+  DeratePgError code;
+
+  code = state != NULL ? derate_pg_error_from_sqlstate (state) : code_from_text (text);
+  if (code == DERATE_PG_ERROR_CLOSED)
+    code = DERATE_PG_ERROR_NOT_READY;
+  return g_error_new (DERATE_PG_ERROR, code, "cannot connect: %s", line);
+}
+
+GError *
+derate_pg_error_from_result (const PGresult *result)
+{
+  const char *state = PQresultErrorField (result, PG_DIAG_SQLSTATE);
+  const char *primary = PQresultErrorField (result, PG_DIAG_MESSAGE_PRIMARY);
+  g_autofree char *line = one_line (primary != NULL ? primary : PQresultErrorMessage (result));
+
+  if (state == NULL)
+    return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session has ended: %s", line);
+  return g_error_new (DERATE_PG_ERROR, derate_pg_error_from_sqlstate (state),
+                      "the server refused: %s [%s]", line, state);
+}
+
+GError *
+derate_pg_error_from_broken (PGconn *pg, const char *notice)
+{
+  const char *text = notice != NULL ? notice : PQerrorMessage (pg);
+  g_autofree char *line = one_line (text);
+
+  return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session has ended: %s",
+                      *line != '\0' ? line : "the server closed the connection");
+}
+
+/**
+ * derate_pg_error_get_sqlstate:
+ * @error: an error of %DERATE_PG_ERROR
+ *
+ * Finds the five characters with which the server said what was wrong, such as `23505`. May be
+ * called from any thread.
+ *
+ * Returns: (transfer full) (nullable): the SQLSTATE, %NULL where the server gave none
+ *
+ * Since: 1.0
+ */
+char *
+derate_pg_error_get_sqlstate (const GError *error)
+{
+  g_return_val_if_fail (error != NULL && error->domain == DERATE_PG_ERROR, NULL);
+
+  return find_sqlstate (error->message);
+}

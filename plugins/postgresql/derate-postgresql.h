@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The PostgreSQL client: the only include a program needs for it. */
+
+#include <derate-pg-connection.h>
+#include <derate-pg-error.h>
+#include <derate-pg-result.h>
