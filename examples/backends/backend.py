@@ -290,9 +290,9 @@ class Backend:
 
 
 def die_with_parent():
-    """Asks the kernel for SIGTERM when whoever started this ends, however it ends."""
+    """Asks the kernel for an end, even while frozen, when whoever started this ends."""
     parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
 

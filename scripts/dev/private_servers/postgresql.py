@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A private PostgreSQL: a cluster made by initdb, on a unix socket and a port of 127.0.0.1."""
+import ctypes
+import glob
+import os
+import pathlib
+import pwd
+import re
+import signal
+
+from . import port, process
+from .process import Failed
+from .server import START_SECONDS, Server, find_program
+
+IPC_RMID = 0
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{socket}'
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+shared_buffers = 16MB
+dynamic_shared_memory_type = mmap
+max_connections = 60
+max_wal_senders = 0
+wal_level = minimal
+autovacuum = off
+logging_collector = off
+"""
+
+
+def version_key(path):
+    return [int(number) for number in re.findall(r"\d+", path)]
+
+
+def programs():
+    """Folders with PostgreSQL's server programs, the newest first."""
+    return sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=version_key, reverse=True)
+
+
+def reachable(folder, user):
+    """Whether that user can enter a folder."""
+    for step in [folder, *folder.parents]:
+        stat = step.stat()
+        shift = 6 if stat.st_uid == user.pw_uid else 3 if stat.st_gid == user.pw_gid else 0
+        if not stat.st_mode >> shift & 1:
+            return False
+    return True
+
+
+def remove_shared_memory(folder):
+    """A killed postmaster leaves one small shared memory segment, named in its file."""
+    for path in folder.rglob("data/postmaster.pid"):
+        words = (path.read_text(encoding="utf-8").split("\n") + [""] * 7)[6].split()
+        if len(words) == 2:
+            process.libc.shmctl(ctypes.c_int(int(words[1])), IPC_RMID, None)
+
+
+class PostgreSQL(Server):
+    """PostgreSQL refuses root, which therefore runs it as the user postgres."""
+
+    name = "postgresql"
+    stop_signal = signal.SIGQUIT  # ends every session at once and removes its shared memory
+    user = "derate"
+
+    def __init__(self, scratch, runtime):
+        super().__init__(scratch, runtime)
+        self.port = port.take()
+        self.socket = runtime / "pg"
+        self.socket.mkdir()
+        if os.geteuid() == 0:
+            self.become_postgres()
+        self.data = self.folder / "data"
+
+    def become_postgres(self):
+        try:
+            user = pwd.getpwnam("postgres")
+        except KeyError:
+            user = pwd.getpwnam("nobody")
+        self.identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        if not reachable(self.folder.resolve(), user):
+            self.folder.rmdir()
+            self.folder = self.runtime / "pgdata"
+            self.folder.mkdir()
+        for folder in (self.folder, self.socket):
+            os.chown(folder, user.pw_uid, user.pw_gid)
+
+    @property
+    def uri(self):
+        return (f"postgresql:///shop?host={self.socket}&port={self.port.number}&user={self.user}"
+                "&sslmode=disable")
+
+    def run(self, *command):
+        child = self.spawn(command)
+        if child.wait() != 0:
+            raise Failed(f"{self.name}: {pathlib.Path(command[0]).name}: {self.last_words()}")
+
+    def prepare(self):
+        self.run(find_program("initdb", *programs()), "--pgdata", str(self.data), "--no-sync",
+                 "--username", self.user, "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
+        with open(self.data / "postgresql.auto.conf", "a", encoding="utf-8") as file:
+            file.write(SETTINGS.format(port=self.port.number, socket=self.socket))
+
+    def command(self):
+        return [find_program("postgres", *programs()), "-D", str(self.data)]
+
+    def postmaster_file(self):
+        try:
+            return (self.data / "postmaster.pid").read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            return []
+
+    def is_ready(self):
+        self.must_live()
+        lines = self.postmaster_file()
+        return len(lines) > 7 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
+
+    def wait_ready(self):
+        process.wait_until(self.is_ready, START_SECONDS, self.name)
+        marker = self.folder / "shop"
+        if not marker.exists():
+            self.run(find_program("createdb", *programs()), "--host", str(self.socket), "--port",
+                     str(self.port.number), "--username", self.user, "shop")
+            marker.touch()
