@@ -4,20 +4,27 @@
 /* Everything but D-Bus and HTTP: the only include a program needs for the core. */
 
 #include <derate-clock.h>
+#include <derate-counter.h>
 #include <derate-enum-types.h>
 #include <derate-error.h>
 #include <derate-feature.h>
 #include <derate-gate.h>
+#include <derate-gauge.h>
 #include <derate-health-check-config.h>
 #include <derate-health-check.h>
 #include <derate-health-report.h>
+#include <derate-histogram.h>
 #include <derate-hold.h>
 #include <derate-json.h>
 #include <derate-level.h>
 #include <derate-manual-clock.h>
+#include <derate-metrics-collector.h>
+#include <derate-metrics-registry.h>
+#include <derate-metrics-writer.h>
 #include <derate-network-address.h>
 #include <derate-plugin-loader.h>
 #include <derate-plugin.h>
+#include <derate-process-collector.h>
 #include <derate-recovery-mode.h>
 #include <derate-redact.h>
 #include <derate-resolver.h>

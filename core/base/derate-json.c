@@ -5,8 +5,7 @@
 
 #include "derate-number-private.h"
 
-static void append_value (GString  *out,
-                          GVariant *value);
+static void append_value (GString *out, GVariant *value);
 
 static void
 append_string (GString *out, const char *text)

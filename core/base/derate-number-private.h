@@ -15,6 +15,10 @@ void derate_number_append_json (GString *out,
 void derate_number_append_sample (GString *out,
                                   double   value);
 
+/* All digits of a count. */
+void derate_number_append_uint64 (GString *out,
+                                  guint64  value);
+
 /* As a `le` or `quantile` label has it, canonical: 1.0, 1e-05, 1e+06, 100000.0, +Inf. */
 void derate_number_append_le (GString *out,
                               double   value);

@@ -89,11 +89,28 @@ append_finite (GString *out, double value, gint exponent_from)
     append_plain (out, digits, exponent);
 }
 
+/* By hand: an exposition prints thousands of them. */
+void
+derate_number_append_uint64 (GString *out, guint64 value)
+{
+  char buffer[20];
+  char *p = buffer + sizeof buffer;
+
+  do
+    *--p = (char)('0' + value % 10);
+  while ((value /= 10) != 0);
+  g_string_append_len (out, p, buffer + sizeof buffer - p);
+}
+
 static void
 append_number (GString *out, double value)
 {
   if (value == floor (value) && fabs (value) < PLAIN_MAX && !(value == 0 && signbit (value)))
-    g_string_append_printf (out, "%" G_GINT64_FORMAT, (gint64)value);
+    {
+      if (value < 0)
+        g_string_append_c (out, '-');
+      derate_number_append_uint64 (out, (guint64)fabs (value));
+    }
   else
     append_finite (out, value, SURE_DIGITS);
 }

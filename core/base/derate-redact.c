@@ -17,8 +17,8 @@
 
 /* Names whose value is a secret wherever they stand: the whole name or the end of it. */
 static const char *const secret_names[] = {
-  "password",   "passwd",      "passphrase", "secret",  "token",     "api_key",
-  "apikey",     "access_key",  "secret_key", "pwd",     "signature", "credential",
+  "password",      "passwd",      "passphrase",  "secret",        "token",     "api_key",
+  "apikey",        "access_key",  "secret_key",  "pwd",           "signature", "credential",
   "access_key_id", "private_key", "requirepass", "authorization",
 };
 
@@ -219,14 +219,13 @@ redact_aws (const char *text, const char *p, GString *out)
   if (length != 40 || *p == '/' || memchr (p, '-', length) != NULL || p[length] == '.')
     return 0;
   if (!has_one_of (p, length, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||
-      !has_one_of (p, length, "abcdefghijklmnopqrstuvwxyz") || !has_one_of (p, length, "0123456789"))
+      !has_one_of (p, length, "abcdefghijklmnopqrstuvwxyz") ||
+      !has_one_of (p, length, "0123456789"))
     return 0;
   return mask_value (out, p, 0, length);
 }
 
-typedef gsize (*Rule) (const char *text,
-                       const char *p,
-                       GString    *out);
+typedef gsize (*Rule) (const char *text, const char *p, GString *out);
 
 static const Rule rules[] = {
   redact_userinfo, redact_named, redact_scheme, redact_api_key, redact_aws,

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-metrics-registry.h"
+
+#include <string.h>
+
+#include "derate-env-private.h"
+#include "derate-error.h"
+#include "derate-metric-family-private.h"
+#include "derate-metrics-writer-private.h"
+#include "derate-names-private.h"
+
+/* Threads: the mutex guards every field. A rendering takes copies of the lists, unlocks and then
+ * asks: no collector runs under the lock. Counting never comes here. */
+
+#define DROPPED_NAME "derate_metrics_dropped_total"
+#define DROPPED_HELP "Look-ups that found a family full and went to its series _other."
+
+/**
+ * DerateMetricsRegistry:
+ *
+ * All numbers of a program, for Prometheus.
+ *
+ * Counters, gauges and histograms are made here by name; a [iface@MetricsCollector] gives families
+ * from what it knows. derate_metrics_registry_render() writes them all. All functions may be called
+ * from any thread.
+ *
+ * Since: 1.0
+ */
+struct _DerateMetricsRegistry
+{
+  GObject parent_instance;
+
+  GMutex mutex;
+  char *prefix;
+  char *breaker_label;
+  gboolean enabled;
+  GHashTable *by_name; /* name → DerateMetricFamily, borrowed from families */
+  GPtrArray *families;
+  GPtrArray *collectors;
+};
+
+G_DEFINE_FINAL_TYPE (DerateMetricsRegistry, derate_metrics_registry, G_TYPE_OBJECT)
+
+static void
+derate_metrics_registry_finalize (GObject *object)
+{
+  DerateMetricsRegistry *registry = DERATE_METRICS_REGISTRY (object);
+
+  g_free (registry->prefix);
+  g_free (registry->breaker_label);
+  g_hash_table_unref (registry->by_name);
+  g_ptr_array_unref (registry->families);
+  g_ptr_array_unref (registry->collectors);
+  g_mutex_clear (&registry->mutex);
+  G_OBJECT_CLASS (derate_metrics_registry_parent_class)->finalize (object);
+}
+
+static void
+derate_metrics_registry_class_init (DerateMetricsRegistryClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = derate_metrics_registry_finalize;
+}
+
+static void
+derate_metrics_registry_init (DerateMetricsRegistry *registry)
+{
+  g_mutex_init (&registry->mutex);
+  registry->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  registry->families = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_metric_family_unref);
+  registry->collectors = g_ptr_array_new_with_free_func (g_object_unref);
+  /* A value that does not parse is refused by name where a core is made. */
+  if (!derate_env_get_boolean (DERATE_ENV_METRICS, TRUE, &registry->enabled, NULL))
+    registry->enabled = TRUE;
+}
+
+/**
+ * derate_metrics_registry_new:
+ *
+ * Makes an empty registry.
+ *
+ * Returns: (transfer full): the registry
+ *
+ * Since: 1.0
+ */
+DerateMetricsRegistry *
+derate_metrics_registry_new (void)
+{
+  return g_object_new (DERATE_TYPE_METRICS_REGISTRY, NULL);
+}
+
+/* Gives @value to @field under the lock; what stood there is freed after it. */
+static void
+exchange_text (DerateMetricsRegistry *registry, char **field, const char *value)
+{
+  g_autofree char *text = g_strdup (value);
+  char *old;
+
+  g_mutex_lock (&registry->mutex);
+  old = *field;
+  *field = g_steal_pointer (&text);
+  g_mutex_unlock (&registry->mutex);
+  g_free (old);
+}
+
+/**
+ * derate_metrics_registry_set_prefix:
+ * @registry: a registry
+ * @prefix: (nullable): such as `shop_`, or %NULL for none
+ * @error: where to put the error
+ *
+ * Puts a prefix, as it stands, before the names of all families but `process_*`.
+ *
+ * Returns: %FALSE with %DERATE_ERROR_INVALID_METRIC where no name may begin with it
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_metrics_registry_set_prefix (DerateMetricsRegistry *registry,
+                                    const char *prefix,
+                                    GError **error)
+{
+  g_return_val_if_fail (DERATE_IS_METRICS_REGISTRY (registry), FALSE);
+
+  if (prefix != NULL && *prefix != '\0' && !derate_metric_name_is_valid (prefix))
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
+                   "metrics prefix “%s”: no name may begin so", prefix);
+      return FALSE;
+    }
+  exchange_text (registry, &registry->prefix, prefix);
+  return TRUE;
+}
+
+/**
+ * derate_metrics_registry_set_breaker_label:
+ * @registry: a registry
+ * @label: (nullable): such as `service`, or %NULL for `name`
+ * @error: where to put the error
+ *
+ * Shows the label `name` of the families `circuit_breaker_*` under another name.
+ *
+ * Returns: %FALSE with %DERATE_ERROR_INVALID_METRIC where it is not a label's name
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_metrics_registry_set_breaker_label (DerateMetricsRegistry *registry,
+                                           const char *label,
+                                           GError **error)
+{
+  g_return_val_if_fail (DERATE_IS_METRICS_REGISTRY (registry), FALSE);
+
+  if (label != NULL && !derate_metric_label_is_valid (label))
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
+                   "metrics label “%s” is not a name", label);
+      return FALSE;
+    }
+  exchange_text (registry, &registry->breaker_label, label);
+  return TRUE;
+}
+
+/**
+ * derate_metrics_registry_set_enabled:
+ * @registry: a registry
+ * @enabled: whether more than `process_*` is written
+ *
+ * Says whether a rendering has more than the families `process_*`. A new registry is enabled, unless
+ * the environment has `ENABLE_RESILIENCE_METRICS=false`.
+ *
+ * Since: 1.0
+ */
+void
+derate_metrics_registry_set_enabled (DerateMetricsRegistry *registry, gboolean enabled)
+{
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  g_return_if_fail (DERATE_IS_METRICS_REGISTRY (registry));
+
+  locker = g_mutex_locker_new (&registry->mutex);
+  registry->enabled = enabled;
+}
+
+static gboolean
+check_labels (const DerateMetricFamily *family, GError **error)
+{
+  for (guint i = 0; i < family->n_labels; i++)
+    {
+      const char *label = family->label_names[i];
+      gboolean reserved = family->type == DERATE_METRIC_TYPE_HISTOGRAM && g_str_equal (label, "le");
+
+      if (!reserved && derate_metric_label_is_valid (label) &&
+          !g_strv_contains ((const char *const *)family->label_names + i + 1, label))
+        continue;
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
+                   "metric %s: “%s” is not the name of a label, or stands twice", family->name,
+                   label);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* A histogram `x` owns `x_bucket`, `x_sum` and `x_count` as well; called locked. */
+static const char *
+find_clash (DerateMetricsRegistry *registry, const DerateMetricFamily *family)
+{
+  static const char *const suffixes[] = { "_bucket", "_sum", "_count" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    {
+      g_autofree char *longer = g_strconcat (family->name, suffixes[i], NULL);
+      g_autofree char *shorter = NULL;
+      DerateMetricFamily *other = NULL;
+
+      if (family->type == DERATE_METRIC_TYPE_HISTOGRAM)
+        other = g_hash_table_lookup (registry->by_name, longer);
+      if (other != NULL)
+        return other->name;
+      if (!g_str_has_suffix (family->name, suffixes[i]))
+        continue;
+      shorter = g_strndup (family->name, strlen (family->name) - strlen (suffixes[i]));
+      other = g_hash_table_lookup (registry->by_name, shorter);
+      if (other != NULL && other->type == DERATE_METRIC_TYPE_HISTOGRAM)
+        return other->name;
+    }
+  return NULL;
+}
+
+/* Called locked: the family that is there already, or @family itself once it is. */
+static DerateMetricFamily *
+enter_family (DerateMetricsRegistry *registry, DerateMetricFamily *family, GError **error)
+{
+  DerateMetricFamily *known = g_hash_table_lookup (registry->by_name, family->name);
+  const char *clash;
+
+  if (known != NULL && derate_metric_family_equal (known, family))
+    return known;
+  clash = known != NULL ? known->name : find_clash (registry, family);
+  if (clash != NULL)
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
+                   "metric %s: %s is there already, with another type, help, labels or bounds",
+                   family->name, clash);
+      return NULL;
+    }
+  g_ptr_array_add (registry->families, derate_metric_family_ref (family));
+  g_hash_table_insert (registry->by_name, family->name, family);
+  return family;
+}
+
+/* The handle of a new family, or of the same one that was added before. */
+static DerateMetricSeries *
+add_family (DerateMetricsRegistry *registry,
+            const char *name,
+            const char *help,
+            DerateMetricType type,
+            const char *const *label_names,
+            const double *bounds,
+            guint n_bounds,
+            GError **error)
+{
+  g_autoptr (DerateMetricFamily) family = NULL;
+  DerateMetricFamily *entered;
+
+  g_return_val_if_fail (DERATE_IS_METRICS_REGISTRY (registry), NULL);
+
+  if (!derate_metric_name_is_valid (name))
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
+                   "“%s” is not the name of a metric", name);
+      return NULL;
+    }
+  if (bounds != NULL && !derate_metric_bounds_are_valid (bounds, n_bounds))
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
+                   "metric %s: bounds must be finite and rise", name);
+      return NULL;
+    }
+  family = derate_metric_family_new (name, help, type, label_names, bounds, n_bounds);
+  if (!check_labels (family, error))
+    return NULL;
+
+  g_mutex_lock (&registry->mutex);
+  entered = enter_family (registry, family, error);
+  if (entered != NULL)
+    derate_metric_family_ref (entered);
+  g_mutex_unlock (&registry->mutex);
+  return entered != NULL ? &entered->root : NULL;
+}
+
+/**
+ * derate_metrics_registry_add_counter:
+ * @registry: a registry
+ * @name: the name, ending in `_total`, without prefix
+ * @help: what it counts, one line
+ * @label_names: (array zero-terminated=1) (nullable): the names of its labels
+ * @error: where to put the error
+ *
+ * Makes a counter, at 0. The same once more is the counter that is there.
+ *
+ * Returns: (transfer full): the counter; with labels, ask derate_counter_with() for its series. %NULL
+ *   with %DERATE_ERROR_INVALID_METRIC where a name breaks the rules of Prometheus or is taken by
+ *   another metric
+ *
+ * Since: 1.0
+ */
+DerateCounter *
+derate_metrics_registry_add_counter (DerateMetricsRegistry *registry,
+                                     const char *name,
+                                     const char *help,
+                                     const char *const *label_names,
+                                     GError **error)
+{
+  return (DerateCounter *)add_family (registry, name, help, DERATE_METRIC_TYPE_COUNTER, label_names,
+                                      NULL, 0, error);
+}
+
+/**
+ * derate_metrics_registry_add_gauge:
+ * @registry: a registry
+ * @name: the name, without prefix
+ * @help: what it shows, one line
+ * @label_names: (array zero-terminated=1) (nullable): the names of its labels
+ * @error: where to put the error
+ *
+ * Makes a gauge, at 0. The same once more is the gauge that is there.
+ *
+ * Returns: (transfer full): the gauge; with labels, ask derate_gauge_with() for its series. %NULL with
+ *   %DERATE_ERROR_INVALID_METRIC as for derate_metrics_registry_add_counter()
+ *
+ * Since: 1.0
+ */
+DerateGauge *
+derate_metrics_registry_add_gauge (DerateMetricsRegistry *registry,
+                                   const char *name,
+                                   const char *help,
+                                   const char *const *label_names,
+                                   GError **error)
+{
+  return (DerateGauge *)add_family (registry, name, help, DERATE_METRIC_TYPE_GAUGE, label_names,
+                                    NULL, 0, error);
+}
+
+/**
+ * derate_metrics_registry_add_histogram:
+ * @registry: a registry
+ * @name: the name, ending in `_seconds`, without prefix
+ * @help: what it measures, one line
+ * @label_names: (array zero-terminated=1) (nullable): the names of its labels
+ * @bounds: (array length=n_bounds) (nullable): rising finite bounds, or %NULL for 0.001 to 5 seconds
+ * @n_bounds: how many bounds
+ * @error: where to put the error
+ *
+ * Makes a histogram, at 0. The same once more is the histogram that is there.
+ *
+ * Returns: (transfer full): the histogram; with labels, ask derate_histogram_with() for its series.
+ *   %NULL with %DERATE_ERROR_INVALID_METRIC as for derate_metrics_registry_add_counter(), or where the
+ *   bounds do not rise
+ *
+ * Since: 1.0
+ */
+DerateHistogram *
+derate_metrics_registry_add_histogram (DerateMetricsRegistry *registry,
+                                       const char *name,
+                                       const char *help,
+                                       const char *const *label_names,
+                                       const double *bounds,
+                                       guint n_bounds,
+                                       GError **error)
+{
+  return (DerateHistogram *)add_family (registry, name, help, DERATE_METRIC_TYPE_HISTOGRAM,
+                                        label_names, bounds, n_bounds, error);
+}
+
+/**
+ * derate_metrics_registry_add_collector:
+ * @registry: a registry
+ * @collector: a collector
+ *
+ * Has a collector asked at each rendering from now on.
+ *
+ * Since: 1.0
+ */
+void
+derate_metrics_registry_add_collector (DerateMetricsRegistry *registry,
+                                       DerateMetricsCollector *collector)
+{
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  g_return_if_fail (DERATE_IS_METRICS_REGISTRY (registry));
+  g_return_if_fail (DERATE_IS_METRICS_COLLECTOR (collector));
+
+  locker = g_mutex_locker_new (&registry->mutex);
+  g_ptr_array_add (registry->collectors, g_object_ref (collector));
+}
+
+/**
+ * derate_metrics_registry_remove_collector:
+ * @registry: a registry
+ * @collector: a collector
+ *
+ * Has a collector asked no more. A rendering that is under way in another thread may still ask it.
+ *
+ * Since: 1.0
+ */
+void
+derate_metrics_registry_remove_collector (DerateMetricsRegistry *registry,
+                                          DerateMetricsCollector *collector)
+{
+  g_autoptr (DerateMetricsCollector) found = NULL;
+  guint index;
+
+  g_return_if_fail (DERATE_IS_METRICS_REGISTRY (registry));
+
+  /* Its last reference may be this one, and is dropped outside the lock. */
+  g_mutex_lock (&registry->mutex);
+  if (g_ptr_array_find (registry->collectors, collector, &index))
+    found = g_ptr_array_steal_index (registry->collectors, index);
+  g_mutex_unlock (&registry->mutex);
+}
+
+static void
+write_dropped (DerateMetricsWriter *writer, GPtrArray *families)
+{
+  static const char *const labels[] = { "metric", NULL };
+
+  derate_metrics_writer_begin_family (writer, DROPPED_NAME, DERATE_METRIC_TYPE_COUNTER,
+                                      DROPPED_HELP, labels);
+  for (guint i = 0; i < families->len; i++)
+    {
+      DerateMetricFamily *family = g_ptr_array_index (families, i);
+      const char *const values[] = { family->name, NULL };
+
+      if (family->n_labels > 0)
+        derate_metrics_writer_sample (writer, values,
+                                      (double)derate_metric_family_get_dropped (family));
+    }
+}
+
+/**
+ * derate_metrics_registry_render:
+ * @registry: a registry
+ *
+ * Writes all families in the text format of Prometheus, version 0.0.4, in the order of their names.
+ * Collectors are asked in this thread. May be called from any thread.
+ *
+ * Returns: (transfer full): the text
+ *
+ * Since: 1.0
+ */
+char *
+derate_metrics_registry_render (DerateMetricsRegistry *registry)
+{
+  g_autoptr (DerateMetricsWriter) writer = NULL;
+  g_autoptr (GPtrArray) families = NULL;
+  g_autoptr (GPtrArray) collectors = NULL;
+
+  g_return_val_if_fail (DERATE_IS_METRICS_REGISTRY (registry), NULL);
+
+  families = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_metric_family_unref);
+  collectors = g_ptr_array_new_with_free_func (g_object_unref);
+  g_mutex_lock (&registry->mutex);
+  g_ptr_array_extend (families, registry->families, (GCopyFunc)derate_metric_family_ref, NULL);
+  g_ptr_array_extend (collectors, registry->collectors, (GCopyFunc)g_object_ref, NULL);
+  writer =
+      derate_metrics_writer_new (registry->prefix, registry->breaker_label, !registry->enabled);
+  g_mutex_unlock (&registry->mutex);
+
+  for (guint i = 0; i < families->len; i++)
+    derate_metrics_writer_add_family (writer, g_ptr_array_index (families, i));
+  write_dropped (writer, families);
+  for (guint i = 0; i < collectors->len; i++)
+    derate_metrics_collector_collect (g_ptr_array_index (collectors, i), writer);
+  return derate_metrics_writer_finish (writer);
+}
