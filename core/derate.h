@@ -3,6 +3,12 @@
 
 /* Everything but D-Bus and HTTP: the only include a program needs for the core. */
 
+#include <derate-breaker-config.h>
+#include <derate-breaker-registry.h>
+#include <derate-breaker-state.h>
+#include <derate-breaker-stats.h>
+#include <derate-breaker.h>
+#include <derate-call.h>
 #include <derate-clock.h>
 #include <derate-counter.h>
 #include <derate-enum-types.h>
@@ -22,6 +28,7 @@
 #include <derate-metrics-registry.h>
 #include <derate-metrics-writer.h>
 #include <derate-network-address.h>
+#include <derate-permit.h>
 #include <derate-plugin-loader.h>
 #include <derate-plugin.h>
 #include <derate-process-collector.h>

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-breaker-config.h"
+
+G_BEGIN_DECLS
+
+/* Rates are compared as integers: parts of this. Cut, not rounded, so that 2 of 3 reach 0.666…7. */
+#define DERATE_RATE_UNIT G_GUINT64_CONSTANT (1000000000)
+
+/* A list of errors: code < 0 is every code of the domain. */
+typedef struct
+{
+  GQuark domain;
+  int code;
+} DerateErrorMatch;
+
+/* What a config holds. Shared by configs and breakers, immutable while it is: a setter of a config
+ * clones it first. Reference counted atomically. */
+typedef struct
+{
+  guint failure_threshold;
+  DerateBreakerWindow window;
+  guint window_size;
+  guint minimum_calls; /* 0: window_size */
+  double failure_rate_threshold;
+  GTimeSpan slow_call_duration; /* 0: off */
+  double slow_call_rate_threshold;
+  GTimeSpan open_duration;
+  double open_duration_multiplier;
+  GTimeSpan open_duration_max; /* 0: 10 minutes, or open_duration if that is more */
+  double open_duration_jitter;
+  guint half_open_max_calls;
+  guint success_threshold;
+  GTimeSpan half_open_lease; /* 0: open_duration */
+  GArray *record; /* (element-type DerateErrorMatch) (nullable) */
+  GArray *ignore; /* (element-type DerateErrorMatch) (nullable) */
+  DerateBreakerErrorFunc func;
+  gpointer func_data; /* an atomic box of ErrorClosure */
+} DerateBreakerSettings;
+
+struct _DerateBreakerConfig
+{
+  DerateBreakerSettings *settings;
+};
+
+DerateBreakerSettings *derate_breaker_settings_new (void);
+DerateBreakerSettings *derate_breaker_settings_ref (DerateBreakerSettings *settings);
+void derate_breaker_settings_unref (DerateBreakerSettings *settings);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateBreakerSettings, derate_breaker_settings_unref)
+
+/* The config's own settings, not shared with anybody: to be changed. */
+DerateBreakerSettings *derate_breaker_config_edit (DerateBreakerConfig *config);
+
+DerateBreakerConfig *derate_breaker_config_new_from_settings (DerateBreakerSettings *settings);
+
+gboolean derate_breaker_settings_is_failure (const DerateBreakerSettings *settings,
+                                             const GError                *error);
+
+/* The values in force where a property was left to follow another. */
+guint derate_breaker_settings_get_minimum_calls (const DerateBreakerSettings *settings);
+GTimeSpan derate_breaker_settings_get_max (const DerateBreakerSettings *settings);
+GTimeSpan derate_breaker_settings_get_lease (const DerateBreakerSettings *settings);
+
+G_END_DECLS

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <derate-visibility.h>
+#include <glib-object.h>
+
+G_BEGIN_DECLS
+
+#define DERATE_TYPE_BREAKER_CONFIG (derate_breaker_config_get_type ())
+
+typedef struct _DerateBreakerConfig DerateBreakerConfig;
+
+/**
+ * DerateBreakerWindow:
+ * @DERATE_BREAKER_WINDOW_COUNT: the last so many calls
+ * @DERATE_BREAKER_WINDOW_NONE: none: only consecutive failures open the breaker
+ *
+ * What the failure rate and the slow-call rate are taken over.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DERATE_BREAKER_WINDOW_COUNT,
+  DERATE_BREAKER_WINDOW_NONE,
+} DerateBreakerWindow;
+
+/**
+ * DerateBreakerErrorFunc:
+ * @error: what a call failed with
+ * @user_data: what was given with the function
+ *
+ * Judges an error. Called in the thread that ends the call, with no lock held.
+ *
+ * Returns: %TRUE when @error is a failure of the service, %FALSE when it says nothing about it
+ *
+ * Since: 1.0
+ */
+typedef gboolean (*DerateBreakerErrorFunc) (const GError *error,
+                                            gpointer      user_data);
+
+DERATE_AVAILABLE_IN_1_0
+GType derate_breaker_config_get_type (void);
+
+DERATE_AVAILABLE_IN_1_0
+DerateBreakerConfig *derate_breaker_config_new (void);
+
+DERATE_AVAILABLE_IN_1_0
+DerateBreakerConfig *derate_breaker_config_new_from_environment (GError **error);
+
+DERATE_AVAILABLE_IN_1_0
+DerateBreakerConfig *derate_breaker_config_copy (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_free (DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_config_equal (const DerateBreakerConfig *config,
+                                      const DerateBreakerConfig *other);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_config_validate (const DerateBreakerConfig *config,
+                                         GError                   **error);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_config_set_from_string (DerateBreakerConfig *config,
+                                                const char          *key,
+                                                const char          *value,
+                                                GError             **error);
+
+DERATE_AVAILABLE_IN_1_0
+guint derate_breaker_config_get_failure_threshold (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_failure_threshold (DerateBreakerConfig *config,
+                                                  guint                failures);
+
+DERATE_AVAILABLE_IN_1_0
+DerateBreakerWindow derate_breaker_config_get_window (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_window (DerateBreakerConfig *config,
+                                       DerateBreakerWindow  window);
+
+DERATE_AVAILABLE_IN_1_0
+guint derate_breaker_config_get_window_size (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_window_size (DerateBreakerConfig *config,
+                                            guint                calls);
+
+DERATE_AVAILABLE_IN_1_0
+guint derate_breaker_config_get_minimum_calls (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_minimum_calls (DerateBreakerConfig *config,
+                                              guint                calls);
+
+DERATE_AVAILABLE_IN_1_0
+double derate_breaker_config_get_failure_rate_threshold (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_failure_rate_threshold (DerateBreakerConfig *config,
+                                                       double               rate);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_breaker_config_get_slow_call_duration (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_slow_call_duration (DerateBreakerConfig *config,
+                                                   GTimeSpan            duration);
+
+DERATE_AVAILABLE_IN_1_0
+double derate_breaker_config_get_slow_call_rate_threshold (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_slow_call_rate_threshold (DerateBreakerConfig *config,
+                                                         double               rate);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_breaker_config_get_open_duration (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_open_duration (DerateBreakerConfig *config,
+                                              GTimeSpan            duration);
+
+DERATE_AVAILABLE_IN_1_0
+double derate_breaker_config_get_open_duration_multiplier (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_open_duration_multiplier (DerateBreakerConfig *config,
+                                                         double               multiplier);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_breaker_config_get_open_duration_max (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_open_duration_max (DerateBreakerConfig *config,
+                                                  GTimeSpan            duration);
+
+DERATE_AVAILABLE_IN_1_0
+double derate_breaker_config_get_open_duration_jitter (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_open_duration_jitter (DerateBreakerConfig *config,
+                                                     double               jitter);
+
+DERATE_AVAILABLE_IN_1_0
+guint derate_breaker_config_get_half_open_max_calls (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_half_open_max_calls (DerateBreakerConfig *config,
+                                                    guint                calls);
+
+DERATE_AVAILABLE_IN_1_0
+guint derate_breaker_config_get_success_threshold (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_success_threshold (DerateBreakerConfig *config,
+                                                  guint                successes);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_breaker_config_get_half_open_lease (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_half_open_lease (DerateBreakerConfig *config,
+                                                GTimeSpan            lease);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_record_error (DerateBreakerConfig *config,
+                                         GQuark               domain,
+                                         int                  code);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_ignore_error (DerateBreakerConfig *config,
+                                         GQuark               domain,
+                                         int                  code);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_error_func (DerateBreakerConfig   *config,
+                                           DerateBreakerErrorFunc func,
+                                           gpointer               user_data,
+                                           GDestroyNotify         destroy);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_config_is_failure (const DerateBreakerConfig *config,
+                                           const GError              *error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateBreakerConfig, derate_breaker_config_free)
+
+G_END_DECLS

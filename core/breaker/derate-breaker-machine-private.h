@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-breaker-config-private.h"
+#include "derate-breaker-private.h"
+#include "derate-breaker-window-private.h"
+#include "derate-event-queue-private.h"
+#include "derate-shard-private.h"
+
+G_BEGIN_DECLS
+
+/* Threads. `word`, `open_until` and `slow_after` are read by any thread without a lock, and written
+ * under the mutex, with the __atomic builtins. The mutex guards all else that changes, except `queue`,
+ * which belongs to whoever has set `delivering`. Functions named _locked are called with the mutex
+ * held; whoever takes it gives it back by derate_breaker_unlock (), which tells of the transitions
+ * once it is free.
+ *
+ * The word says all a call needs to know while nothing is wrong: the generation, which changes whenever
+ * permits given out so far stop to count, and what to do. */
+#define WORD_STATE_MASK G_GUINT64_CONSTANT (0x3)
+#define WORD_MODE_SHIFT 2
+#define WORD_MODE_MASK G_GUINT64_CONSTANT (0x7)
+#define WORD_ADMITS (G_GUINT64_CONSTANT (1) << 5)    /* calls are let through */
+#define WORD_QUIET (G_GUINT64_CONSTANT (1) << 6)     /* another success changes nothing */
+#define WORD_MEASURES (G_GUINT64_CONSTANT (1) << 7)  /* slow calls are counted */
+#define WORD_UNCOUNTED (G_GUINT64_CONSTANT (1) << 8) /* nothing is counted */
+#define WORD_REFUSES (G_GUINT64_CONSTANT (1) << 9)   /* until open_until */
+#define WORD_GENERATION_SHIFT 16
+
+/* Counted by each thread on its own. */
+enum
+{
+  CELL_ADMITTED,
+  CELL_SUCCESS, /* but not the slow ones */
+  CELL_NEUTRAL,
+  CELL_BLOCKED,
+  N_CELLS
+};
+
+typedef enum
+{
+  OUTCOME_SUCCESS,
+  OUTCOME_FAILURE,
+  OUTCOME_NEUTRAL,
+} DerateOutcome;
+
+/* What a DeratePermit holds, which the user sees as words. */
+typedef struct __attribute__ ((may_alias))
+{
+  DerateBreaker *breaker; /* NULL once ended */
+  guint64 word;
+  gint64 start; /* 0: not measured */
+  guint32 probe; /* 1 + its place among the leases, 0: not let through while half-open */
+  guint32 shared; /* a DerateSharedPermit */
+} DeratePermitData;
+G_STATIC_ASSERT (sizeof (DeratePermitData) <= sizeof (DeratePermit));
+
+/* A transition, or an alert, on its way to those who want to hear of it. */
+typedef struct _DerateBreakerEvent DerateBreakerEvent;
+struct _DerateBreakerEvent
+{
+  DerateBreakerEvent *next;
+  DerateBreakerState old_state;
+  DerateBreakerState new_state; /* the same: no transition */
+  DerateBreakerCounters counters;
+  GTimeSpan span; /* open: how long; closed: how long it was not */
+  guint failure_threshold;
+  gboolean alert;
+  gboolean recovered;
+  gboolean reset;
+};
+
+typedef struct
+{
+  guint64 admitted;
+  guint64 blocked;
+  guint64 successes;
+  guint64 failures;
+  guint64 slow;
+} DerateBreakerMarks;
+
+struct _DerateBreaker
+{
+  GObject parent_instance;
+
+  guint64 word;
+  gint64 open_until; /* DERATE_CLOCK_NEVER while forced */
+  GTimeSpan slow_after;
+  DerateShardSlot cells;
+  gboolean judges; /* atomic: the settings have an opinion on errors */
+
+  char *name;
+  DerateClock *clock;
+  GMainContext *context;
+
+  GMutex mutex;
+  DerateBreakerSettings *settings;
+  DerateBreakerCounts *window; /* (nullable) */
+  guint64 generation;
+  guint8 state;
+  guint8 mode;
+  guint8 state_before_forced;
+  guint8 until_fixed : 1;   /* open_until () said so: checks do not shorten it */
+  guint8 has_opened : 1;    /* since the reset */
+  guint8 alerted : 1;
+  guint8 asked_for : 1;     /* a permit was asked for since the last good check */
+  guint8 delivering : 1;
+  guint8 fresh : 1;         /* this thread has pushed an event */
+  guint step;               /* of the backoff */
+  guint half_open_successes;
+  guint n_leases;
+  gint64 *leases;           /* (nullable) deadline of each probe that is out, 0 = free */
+
+  guint64 failures;
+  guint64 slow_failures;
+  guint64 slow_successes;
+  guint64 failure_streak; /* kept until closed */
+  guint64 consecutive_failures;
+  guint64 success_mark; /* all successes, when the streak of successes began */
+  guint64 seen_successes;
+  gint64 seen_time;
+
+  gint64 state_since;
+  gint64 incident_since;
+  gint64 last_failure;
+  gint64 last_success;
+  guint32 edges[4][4];
+  DerateBreakerMarks marks;   /* when the state began */
+  DerateBreakerTotals *zero;  /* (nullable) at the last reset */
+
+  GPtrArray *hooks;     /* (nullable) immutable: replaced when it changes */
+  GPtrArray *listeners; /* (nullable) the same */
+  guint last_listener;
+  DerateBreakerEvent *events;
+  DerateBreakerEvent **events_tail;
+  DerateEventQueue *queue; /* (nullable) made for the first signal */
+};
+
+static inline guint64
+derate_breaker_load_word (DerateBreaker *self)
+{
+  return __atomic_load_n (&self->word, __ATOMIC_ACQUIRE);
+}
+
+/* derate-breaker-machine.c */
+void derate_breaker_init_locked (DerateBreaker *self,
+                                 gint64         now);
+void derate_breaker_open_locked (DerateBreaker *self,
+                                 gint64         now,
+                                 gint64         until); /* 0: as configured */
+gboolean derate_breaker_half_open_locked (DerateBreaker *self,
+                                          gint64         now,
+                                          GError       **error);
+void derate_breaker_close_locked (DerateBreaker *self,
+                                  gint64         now);
+void derate_breaker_empty_locked (DerateBreaker *self);
+void derate_breaker_advance_locked (DerateBreaker *self,
+                                    gint64         now);
+void derate_breaker_expire_leases_locked (DerateBreaker *self,
+                                          gint64         now);
+void derate_breaker_publish_locked (DerateBreaker *self);
+void derate_breaker_renew_locked (DerateBreaker *self); /* a new generation */
+gint64 derate_breaker_get_earliest_lease_locked (DerateBreaker *self);
+void derate_breaker_probe_succeeded_locked (DerateBreaker *self,
+                                            gint64         now);
+const char *derate_breaker_check_table (void);
+
+/* derate-breaker-control.c */
+void derate_breaker_adopt_settings_locked (DerateBreaker *self);
+
+/* derate-breaker-outcome.c */
+void derate_breaker_record (DerateBreaker          *self,
+                            const DeratePermitData *permit,
+                            DerateOutcome           outcome);
+DerateOutcome derate_breaker_judge (DerateBreaker *self,
+                                    const GError  *error);
+
+/* derate-breaker-totals.c */
+guint64 derate_breaker_sum (DerateBreaker *self,
+                            guint          cell);
+guint64 derate_breaker_count_successes_locked (DerateBreaker *self);
+void derate_breaker_observe_locked (DerateBreaker *self,
+                                    gint64         now);
+double derate_breaker_get_failure_rate_locked (DerateBreaker *self);
+double derate_breaker_get_slow_rate_locked (DerateBreaker *self);
+void derate_breaker_read_totals_locked (DerateBreaker       *self,
+                                        DerateBreakerTotals *totals);
+void derate_breaker_mark_locked (DerateBreaker *self);
+void derate_breaker_count_state_locked (DerateBreaker         *self,
+                                        gint64                 now,
+                                        DerateBreakerCounters *counters);
+
+/* derate-breaker-notify.c */
+void derate_breaker_notify_class_init (GObjectClass *klass);
+DerateBreakerEvent *derate_breaker_push_event_locked (DerateBreaker *self,
+                                                      gint64         now);
+void derate_breaker_unlock (DerateBreaker *self);
+void derate_breaker_log_init (DerateBreaker *self);
+void derate_breaker_clear_listeners (DerateBreaker *self);
+
+G_END_DECLS

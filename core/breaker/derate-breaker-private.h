@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-breaker.h"
+
+G_BEGIN_DECLS
+
+/* What the rooms below need of a breaker beyond its public face. All of it from any thread, with no
+ * lock held. */
+
+/* Hears of a transition in the thread that caused it, before fail () or whatever caused it returns and
+ * before any listener. A hint: re-read the breaker. When two threads cause transitions at the same
+ * moment a hook may be called twice for one of them. */
+typedef void (*DerateBreakerHook) (DerateBreaker     *breaker,
+                                   DerateBreakerState old_state,
+                                   DerateBreakerState new_state,
+                                   gpointer           owner);
+
+/* @owner is a GObject, held weakly and kept alive during each call: the service. */
+void derate_breaker_bind (DerateBreaker    *breaker,
+                          DerateBreakerHook func,
+                          gpointer          owner);
+
+/* A call that has begun in another thread may still be running after it. */
+void derate_breaker_unbind (DerateBreaker    *breaker,
+                            DerateBreakerHook func,
+                            gpointer          owner);
+
+/* Does what time alone demands: an expired open becomes half-open, a probe past its lease fails. */
+void derate_breaker_poll (DerateBreaker *breaker);
+
+/* When poll () is next worth calling, in the breaker's clock: the end of open or of the earliest lease,
+ * DERATE_CLOCK_NEVER when closed or forced. */
+gint64 derate_breaker_get_open_until (DerateBreaker *breaker);
+
+/* A health check went well, the @good_checks'th in a row since the breaker opened: see semantics §3. */
+void derate_breaker_note_good_check (DerateBreaker *breaker,
+                                     guint          good_checks,
+                                     guint          rise);
+
+/* The window's failure rate (NaN while unknown) and how many of its outcomes are known to be from the
+ * last @span. Both may be NULL. */
+void derate_breaker_get_window (DerateBreaker *breaker,
+                                GTimeSpan      span,
+                                double        *failure_rate,
+                                guint         *outcomes);
+
+/* When a success was last seen, in the breaker's clock; 0 when never. */
+gint64 derate_breaker_get_last_success (DerateBreaker *breaker);
+
+DerateClock *derate_breaker_get_clock (DerateBreaker *breaker);
+
+/* What Prometheus shows: these never fall, whatever is reset. */
+typedef struct
+{
+  guint64 requests;
+  guint64 blocked;
+  guint64 success;
+  guint64 failure;
+  guint64 neutral;
+  guint64 slow_success;
+  guint64 slow_failure;
+  guint64 edges[4][4]; /* [from][to], by DerateBreakerState */
+  double failure_rate;
+  double slow_call_rate;
+  DerateBreakerState state;
+} DerateBreakerTotals;
+
+void derate_breaker_get_totals (DerateBreaker       *breaker,
+                                DerateBreakerTotals *totals);
+
+/* Calls let through and not ended yet. */
+guint64 derate_breaker_get_in_flight (DerateBreaker *breaker);
+
+/* Whether there is an edge from @from to @to in the state machine. */
+gboolean derate_breaker_has_edge (DerateBreakerState from,
+                                  DerateBreakerState to);
+
+/* Moves along an edge; DERATE_ERROR_INVALID_STATE when there is none. To stay is not an edge, and no
+ * error either: nothing happens. */
+gboolean derate_breaker_move (DerateBreaker     *breaker,
+                              DerateBreakerState state,
+                              GError           **error);
+
+G_END_DECLS

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-breaker-registry.h"
+
+#include <string.h>
+
+#include "derate-breaker-private.h"
+
+/* Threads: the mutex guards the table and the queue. No breaker's mutex is taken while it is held, and
+ * no breaker is freed under it. */
+
+/**
+ * DerateBreakerRegistry:
+ *
+ * Circuit breakers by name. All functions may be called from any thread.
+ *
+ * Since: 1.0
+ */
+struct _DerateBreakerRegistry
+{
+  GObject parent_instance;
+
+  DerateClock *clock;
+  GMutex mutex;
+  GHashTable *entries; /* name, owned by the breaker → Entry */
+  GQueue recent; /* of Entry: the one asked for last comes first */
+  guint max_breakers; /* 0: no bound */
+};
+
+typedef struct
+{
+  DerateBreaker *breaker;
+  GList link; /* in recent */
+} Entry;
+
+G_DEFINE_FINAL_TYPE (DerateBreakerRegistry, derate_breaker_registry, G_TYPE_OBJECT)
+
+static void
+entry_free (gpointer data)
+{
+  Entry *entry = data;
+
+  g_object_unref (entry->breaker);
+  g_free (entry);
+}
+
+static void
+derate_breaker_registry_finalize (GObject *object)
+{
+  DerateBreakerRegistry *self = DERATE_BREAKER_REGISTRY (object);
+
+  g_hash_table_unref (self->entries);
+  g_clear_object (&self->clock);
+  g_mutex_clear (&self->mutex);
+  G_OBJECT_CLASS (derate_breaker_registry_parent_class)->finalize (object);
+}
+
+static void
+derate_breaker_registry_class_init (DerateBreakerRegistryClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = derate_breaker_registry_finalize;
+}
+
+static void
+derate_breaker_registry_init (DerateBreakerRegistry *self)
+{
+  g_mutex_init (&self->mutex);
+  g_queue_init (&self->recent);
+  self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
+}
+
+/**
+ * derate_breaker_registry_new:
+ * @clock: (nullable): the clock of its breakers, or %NULL for the system's
+ *
+ * Makes an empty registry.
+ *
+ * Returns: (transfer full): the registry
+ *
+ * Since: 1.0
+ */
+DerateBreakerRegistry *
+derate_breaker_registry_new (DerateClock *clock)
+{
+  DerateBreakerRegistry *self = g_object_new (DERATE_TYPE_BREAKER_REGISTRY, NULL);
+
+  self->clock = g_object_ref (clock != NULL ? clock : derate_clock_get_system ());
+  return self;
+}
+
+/* The breaker of that name, with a reference, as the one asked for last; NULL when there is none. */
+static DerateBreaker *
+use_locked (DerateBreakerRegistry *self, const char *name)
+{
+  Entry *entry = g_hash_table_lookup (self->entries, name);
+
+  if (entry == NULL)
+    return NULL;
+  g_queue_unlink (&self->recent, &entry->link);
+  g_queue_push_head_link (&self->recent, &entry->link);
+  return g_object_ref (entry->breaker);
+}
+
+/* Takes the breaker out; its reference goes to the caller. */
+static DerateBreaker *
+steal_locked (DerateBreakerRegistry *self, const char *name)
+{
+  Entry *entry = g_hash_table_lookup (self->entries, name);
+  DerateBreaker *breaker;
+
+  if (entry == NULL)
+    return NULL;
+  breaker = g_object_ref (entry->breaker);
+  g_queue_unlink (&self->recent, &entry->link);
+  g_hash_table_remove (self->entries, name);
+  return breaker;
+}
+
+/* What can go is closed, in its normal mode, and has no call in flight. */
+static gboolean
+is_idle (DerateBreaker *breaker)
+{
+  return derate_breaker_get_state (breaker) == DERATE_BREAKER_STATE_CLOSED &&
+         derate_breaker_get_mode (breaker) == DERATE_BREAKER_MODE_NORMAL &&
+         derate_breaker_get_in_flight (breaker) == 0;
+}
+
+/* How many are looked at for one that may go, from the one not asked for longest. */
+#define EVICTION_CANDIDATES 16
+
+static GPtrArray *
+list_candidates (DerateBreakerRegistry *self, DerateBreaker *but)
+{
+  GPtrArray *candidates = g_ptr_array_new_with_free_func (g_object_unref);
+
+  g_mutex_lock (&self->mutex);
+  if (self->max_breakers > 0 && g_hash_table_size (self->entries) > self->max_breakers)
+    for (GList *link = self->recent.tail; link != NULL; link = link->prev)
+      {
+        Entry *entry = link->data;
+
+        if (candidates->len == EVICTION_CANDIDATES)
+          break;
+        if (entry->breaker != but)
+          g_ptr_array_add (candidates, g_object_ref (entry->breaker));
+      }
+  g_mutex_unlock (&self->mutex);
+  return candidates;
+}
+
+static gboolean
+evict_one (DerateBreakerRegistry *self, DerateBreaker *but)
+{
+  g_autoptr (GPtrArray) candidates = list_candidates (self, but);
+
+  for (guint i = 0; i < candidates->len; i++)
+    {
+      DerateBreaker *breaker = g_ptr_array_index (candidates, i);
+      g_autoptr (DerateBreaker) evicted = NULL;
+
+      if (!is_idle (breaker))
+        {
+          /* Back to the front, so that busy ones do not hide those that may go. */
+          g_mutex_lock (&self->mutex);
+          evicted = use_locked (self, derate_breaker_get_name (breaker));
+          g_mutex_unlock (&self->mutex);
+          continue;
+        }
+      g_mutex_lock (&self->mutex);
+      evicted = steal_locked (self, derate_breaker_get_name (breaker));
+      g_mutex_unlock (&self->mutex);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/**
+ * derate_breaker_registry_get_or_create:
+ * @registry: a registry
+ * @name: a name, not empty
+ * @config: (nullable): how the breaker decides if it has to be made; else it keeps its own
+ * @created: (out) (optional): whether it was made
+ *
+ * Gets the breaker of that name, and makes it if there is none. In a bounded registry that is full the
+ * idle closed breaker that was not asked for longest goes; if none may go the bound is exceeded.
+ *
+ * Returns: (transfer full): the breaker
+ *
+ * Since: 1.0
+ */
+DerateBreaker *
+derate_breaker_registry_get_or_create (DerateBreakerRegistry *registry,
+                                       const char *name,
+                                       const DerateBreakerConfig *config,
+                                       gboolean *created)
+{
+  g_autoptr (DerateBreaker) fresh = NULL;
+  DerateBreaker *breaker;
+  Entry *entry;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), NULL);
+  g_return_val_if_fail (name != NULL && *name != '\0', NULL);
+
+  if (created != NULL)
+    *created = FALSE;
+  g_mutex_lock (&registry->mutex);
+  breaker = use_locked (registry, name);
+  g_mutex_unlock (&registry->mutex);
+  if (breaker != NULL)
+    return breaker;
+
+  fresh = derate_breaker_new_with_clock (name, config, registry->clock);
+  if (fresh == NULL)
+    return NULL;
+  g_mutex_lock (&registry->mutex);
+  breaker = use_locked (registry, name);
+  if (breaker == NULL)
+    {
+      entry = g_new0 (Entry, 1);
+      entry->breaker = g_object_ref (fresh);
+      entry->link.data = entry;
+      g_hash_table_insert (registry->entries, (gpointer)derate_breaker_get_name (fresh), entry);
+      g_queue_push_head_link (&registry->recent, &entry->link);
+    }
+  g_mutex_unlock (&registry->mutex);
+  if (breaker != NULL)
+    return breaker;
+
+  if (created != NULL)
+    *created = TRUE;
+  while (evict_one (registry, fresh))
+    ;
+  return g_steal_pointer (&fresh);
+}
+
+/**
+ * derate_breaker_registry_lookup:
+ * @registry: a registry
+ * @name: a name
+ *
+ * Looks a breaker up.
+ *
+ * Returns: (transfer full) (nullable): the breaker, or %NULL when there is none of that name
+ *
+ * Since: 1.0
+ */
+DerateBreaker *
+derate_breaker_registry_lookup (DerateBreakerRegistry *registry, const char *name)
+{
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+
+  locker = g_mutex_locker_new (&registry->mutex);
+  return use_locked (registry, name);
+}
+
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  DerateBreaker *const *first = a;
+  DerateBreaker *const *second = b;
+
+  return strcmp (derate_breaker_get_name (*first), derate_breaker_get_name (*second));
+}
+
+/**
+ * derate_breaker_registry_list:
+ * @registry: a registry
+ *
+ * Lists the breakers in the order of their names.
+ *
+ * Returns: (transfer full) (element-type DerateBreaker): the breakers
+ *
+ * Since: 1.0
+ */
+GPtrArray *
+derate_breaker_registry_list (DerateBreakerRegistry *registry)
+{
+  GPtrArray *list;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), NULL);
+
+  list = g_ptr_array_new_with_free_func (g_object_unref);
+  g_mutex_lock (&registry->mutex);
+  for (GList *link = registry->recent.head; link != NULL; link = link->next)
+    g_ptr_array_add (list, g_object_ref (((Entry *)link->data)->breaker));
+  g_mutex_unlock (&registry->mutex);
+  g_ptr_array_sort (list, compare_names);
+  return list;
+}
+
+/**
+ * derate_breaker_registry_remove:
+ * @registry: a registry
+ * @name: a name
+ *
+ * Takes a breaker out, and its series out of the metrics. Who has it keeps it.
+ *
+ * Returns: %TRUE when there was one of that name
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_breaker_registry_remove (DerateBreakerRegistry *registry, const char *name)
+{
+  g_autoptr (DerateBreaker) removed = NULL;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), FALSE);
+  g_return_val_if_fail (name != NULL, FALSE);
+
+  g_mutex_lock (&registry->mutex);
+  removed = steal_locked (registry, name);
+  g_mutex_unlock (&registry->mutex);
+  return removed != NULL;
+}
+
+/**
+ * derate_breaker_registry_reset_all:
+ * @registry: a registry
+ *
+ * Resets each breaker: see derate_breaker_reset().
+ *
+ * Returns: how many there are
+ *
+ * Since: 1.0
+ */
+guint
+derate_breaker_registry_reset_all (DerateBreakerRegistry *registry)
+{
+  g_autoptr (GPtrArray) list = NULL;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), 0);
+
+  list = derate_breaker_registry_list (registry);
+  for (guint i = 0; i < list->len; i++)
+    derate_breaker_reset (g_ptr_array_index (list, i));
+  return list->len;
+}
+
+/**
+ * derate_breaker_registry_get_max_breakers:
+ * @registry: a registry
+ *
+ * Gets the bound.
+ *
+ * Returns: how many breakers at most, 0 = no bound
+ *
+ * Since: 1.0
+ */
+guint
+derate_breaker_registry_get_max_breakers (DerateBreakerRegistry *registry)
+{
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), 0);
+
+  locker = g_mutex_locker_new (&registry->mutex);
+  return registry->max_breakers;
+}
+
+/**
+ * derate_breaker_registry_set_max_breakers:
+ * @registry: a registry
+ * @max_breakers: how many breakers at most, 0 = no bound, the default
+ *
+ * Bounds the registry. Idle closed breakers over it go at once; an open or forced one, one in another
+ * mode than normal and one with a call in flight never do.
+ *
+ * Since: 1.0
+ */
+void
+derate_breaker_registry_set_max_breakers (DerateBreakerRegistry *registry, guint max_breakers)
+{
+  g_return_if_fail (DERATE_IS_BREAKER_REGISTRY (registry));
+
+  g_mutex_lock (&registry->mutex);
+  registry->max_breakers = max_breakers;
+  g_mutex_unlock (&registry->mutex);
+  while (evict_one (registry, NULL))
+    ;
+}
+
+/**
+ * derate_breaker_registry_to_variant:
+ * @registry: a registry
+ *
+ * Makes what `/circuit-breakers` shows: for each name what derate_breaker_stats_to_variant() gives.
+ *
+ * Returns: (transfer none): a floating `a{sv}`
+ *
+ * Since: 1.0
+ */
+GVariant *
+derate_breaker_registry_to_variant (DerateBreakerRegistry *registry)
+{
+  g_autoptr (GPtrArray) list = NULL;
+  GVariantBuilder dict;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), NULL);
+
+  list = derate_breaker_registry_list (registry);
+  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
+  for (guint i = 0; i < list->len; i++)
+    {
+      g_autoptr (DerateBreakerStats) stats = derate_breaker_dup_stats (list->pdata[i]);
+
+      g_variant_builder_add (&dict, "{sv}", stats->name, derate_breaker_stats_to_variant (stats));
+    }
+  return g_variant_builder_end (&dict);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-breaker-machine-private.h"
+
+#include "derate-error.h"
+
+/**
+ * derate_breaker_save:
+ * @breaker: a breaker
+ *
+ * Takes what derate_breaker_restore() needs to go on after a restart: state, mode, and by the wall clock
+ * when it is to be half-open. May be called from any thread.
+ *
+ * Returns: (transfer none): a floating `a{sv}`
+ *
+ * Since: 1.0
+ */
+GVariant *
+derate_breaker_save (DerateBreaker *breaker)
+{
+  GVariantDict dict;
+  gint64 offset;
+  gint64 now;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER (breaker), NULL);
+
+  now = derate_clock_get_time (breaker->clock);
+  offset = derate_clock_get_real_time (breaker->clock) - now;
+  g_variant_dict_init (&dict, NULL);
+
+  g_mutex_lock (&breaker->mutex);
+  g_variant_dict_insert (&dict, "state", "s", derate_breaker_state_to_nick (breaker->state));
+  g_variant_dict_insert (&dict, "mode", "s", derate_breaker_mode_to_nick (breaker->mode));
+  g_variant_dict_insert (&dict, "failure-count", "t", breaker->failure_streak);
+  g_variant_dict_insert (&dict, "step", "u", breaker->has_opened ? breaker->step + 1 : 0);
+  if (breaker->state == DERATE_BREAKER_STATE_OPEN && breaker->open_until != DERATE_CLOCK_NEVER)
+    g_variant_dict_insert (&dict, "open-until", "x", breaker->open_until + offset);
+  g_mutex_unlock (&breaker->mutex);
+  return g_variant_dict_end (&dict);
+}
+
+/* Opens for what is left; never for longer than a breaker of this config would, should the wall clock
+ * have jumped. */
+static void
+restore_open_locked (DerateBreaker *self, gint64 now, gint64 left)
+{
+  const DerateBreakerSettings *settings = self->settings;
+  gint64 most = (gint64)((double)derate_breaker_settings_get_max (settings) *
+                         (1 + settings->open_duration_jitter));
+
+  derate_breaker_open_locked (self, now, now + CLAMP (left, 0, most));
+  self->until_fixed = FALSE;
+  derate_breaker_advance_locked (self, now);
+}
+
+/**
+ * derate_breaker_restore:
+ * @breaker: a breaker that has not been used
+ * @saved: what derate_breaker_save() gave
+ * @error: return location for a %DERATE_ERROR_INVALID_ARGUMENT
+ *
+ * Goes on where another breaker was: one that was open stays so for the rest of its time, and is half-
+ * open if that has passed. Statistics begin anew.
+ *
+ * Returns: %TRUE when @saved made sense
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_breaker_restore (DerateBreaker *breaker, GVariant *saved, GError **error)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  const char *state_nick = NULL;
+  const char *mode_nick = "normal";
+  DerateBreakerState state;
+  DerateBreakerMode mode = DERATE_BREAKER_MODE_NORMAL;
+  guint64 failure_count = 0;
+  guint step = 0;
+  gint64 open_until = 0;
+  gint64 offset;
+  gint64 now;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER (breaker), FALSE);
+  g_return_val_if_fail (g_variant_is_of_type (saved, G_VARIANT_TYPE_VARDICT), FALSE);
+
+  g_variant_dict_init (&dict, saved);
+  g_variant_dict_lookup (&dict, "state", "&s", &state_nick);
+  g_variant_dict_lookup (&dict, "mode", "&s", &mode_nick);
+  g_variant_dict_lookup (&dict, "failure-count", "t", &failure_count);
+  g_variant_dict_lookup (&dict, "step", "u", &step);
+  g_variant_dict_lookup (&dict, "open-until", "x", &open_until);
+  state = derate_breaker_state_from_nick (state_nick);
+  if (state == DERATE_BREAKER_STATE_UNKNOWN ||
+      !derate_breaker_mode_from_nick (mode_nick, &mode, NULL))
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT,
+                   "circuit breaker '%s': what was saved has no such state or mode", breaker->name);
+      return FALSE;
+    }
+
+  now = derate_clock_get_time (breaker->clock);
+  offset = derate_clock_get_real_time (breaker->clock) - now;
+  g_mutex_lock (&breaker->mutex);
+  if (mode == DERATE_BREAKER_MODE_NORMAL && state != DERATE_BREAKER_STATE_CLOSED)
+    restore_open_locked (breaker, now,
+                         state == DERATE_BREAKER_STATE_OPEN ? open_until - offset - now : 0);
+  if (breaker->state != DERATE_BREAKER_STATE_CLOSED)
+    breaker->failure_streak = failure_count;
+  breaker->has_opened = step > 0;
+  breaker->step = step > 0 ? MIN (step - 1, 10000) : 0;
+  derate_breaker_unlock (breaker);
+
+  if (mode != DERATE_BREAKER_MODE_NORMAL)
+    derate_breaker_set_mode (breaker, mode);
+  return TRUE;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-breaker-machine-private.h"
+
+/* A permit of derate_breaker_begin (): counted, and it keeps its breaker. */
+typedef struct
+{
+  DeratePermit permit;
+  DerateBreaker *breaker;
+} DerateSharedPermit;
+
+G_DEFINE_BOXED_TYPE (DeratePermit, derate_permit, derate_permit_ref, derate_permit_unref)
+
+static void
+shared_permit_clear (gpointer data)
+{
+  DerateSharedPermit *shared = data;
+
+  derate_permit_cancel (&shared->permit);
+  g_object_unref (shared->breaker);
+}
+
+/**
+ * derate_breaker_begin:
+ * @breaker: a breaker
+ * @error: return location for the refusal: %DERATE_ERROR_OPEN, %DERATE_ERROR_HALF_OPEN_FULL or
+ *   %DERATE_ERROR_FORCED
+ *
+ * Asks for the right to make one call, as derate_breaker_acquire() does, for language bindings and for
+ * permits that several hands hold. May be called from any thread.
+ *
+ * Returns: (transfer full): the permit
+ *
+ * Since: 1.0
+ */
+DeratePermit *
+derate_breaker_begin (DerateBreaker *breaker, GError **error)
+{
+  DeratePermit permit = DERATE_PERMIT_INIT;
+  DerateSharedPermit *shared;
+  DeratePermitData *data;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER (breaker), NULL);
+
+  if (!derate_breaker_acquire (breaker, &permit, error))
+    return NULL;
+  shared = g_atomic_rc_box_new0 (DerateSharedPermit);
+  shared->permit = permit;
+  shared->breaker = g_object_ref (breaker);
+  data = (DeratePermitData *)&shared->permit;
+  data->shared = TRUE;
+  return &shared->permit;
+}
+
+/**
+ * derate_permit_ref:
+ * @permit: a permit of derate_breaker_begin()
+ *
+ * Takes a reference. There is still one outcome.
+ *
+ * Returns: (transfer full): the same permit
+ *
+ * Since: 1.0
+ */
+DeratePermit *
+derate_permit_ref (DeratePermit *permit)
+{
+  return (DeratePermit *)g_atomic_rc_box_acquire ((DerateSharedPermit *)permit);
+}
+
+/**
+ * derate_permit_unref:
+ * @permit: (transfer full): a permit of derate_breaker_begin()
+ *
+ * Drops a reference. With the last one a permit that was not ended is neutral.
+ *
+ * Since: 1.0
+ */
+void
+derate_permit_unref (DeratePermit *permit)
+{
+  g_atomic_rc_box_release_full ((DerateSharedPermit *)permit, shared_permit_clear);
+}
+
+/* The breaker that wants to hear the outcome, once; a shared permit may be ended by two threads. */
+static inline DerateBreaker *
+take_breaker (DeratePermitData *data)
+{
+  DerateBreaker *breaker;
+
+  if (G_UNLIKELY (data->shared))
+    return __atomic_exchange_n (&data->breaker, NULL, __ATOMIC_ACQ_REL);
+  breaker = data->breaker;
+  data->breaker = NULL;
+  return breaker;
+}
+
+/**
+ * derate_permit_succeed:
+ * @permit: a permit
+ *
+ * The call succeeded. Does nothing if the permit has ended.
+ *
+ * Since: 1.0
+ */
+void
+derate_permit_succeed (DeratePermit *permit)
+{
+  DeratePermitData *data = (DeratePermitData *)permit;
+  DerateBreaker *breaker = take_breaker (data);
+  guint64 word;
+
+  if (breaker == NULL)
+    return;
+  word = __atomic_load_n (&breaker->word, __ATOMIC_RELAXED);
+  if (G_LIKELY (word == data->word &&
+                (word & (WORD_QUIET | WORD_MEASURES | WORD_UNCOUNTED)) == WORD_QUIET))
+    derate_shard_add (breaker->cells + CELL_SUCCESS, 1);
+  else
+    derate_breaker_record (breaker, data, OUTCOME_SUCCESS);
+}
+
+/**
+ * derate_permit_fail:
+ * @permit: a permit
+ * @error: (nullable): what the call failed with
+ *
+ * The call failed. Whether @error is a failure of the service or neutral is for the breaker's config to
+ * say; without one it is a failure. What the failure changes — the breaker opens, its service is down,
+ * the level worsens — has happened when this returns. Does nothing if the permit has ended.
+ *
+ * Since: 1.0
+ */
+void
+derate_permit_fail (DeratePermit *permit, const GError *error)
+{
+  DeratePermitData *data = (DeratePermitData *)permit;
+  DerateBreaker *breaker = take_breaker (data);
+
+  if (breaker != NULL)
+    derate_breaker_record (breaker, data, derate_breaker_judge (breaker, error));
+}
+
+/**
+ * derate_permit_cancel:
+ * @permit: a permit
+ *
+ * The call said nothing about the service: it was cancelled, or never made. Counts nothing and frees
+ * the permit. Does nothing if the permit has ended.
+ *
+ * Since: 1.0
+ */
+void
+derate_permit_cancel (DeratePermit *permit)
+{
+  DeratePermitData *data = (DeratePermitData *)permit;
+  DerateBreaker *breaker = take_breaker (data);
+
+  if (breaker != NULL)
+    derate_breaker_record (breaker, data, OUTCOME_NEUTRAL);
+}
+
+/**
+ * derate_permit_clear: (skip)
+ * @permit: a permit on the stack
+ *
+ * What the end of its scope does to a permit: derate_permit_cancel().
+ *
+ * Since: 1.0
+ */
+void
+derate_permit_clear (DeratePermit *permit)
+{
+  derate_permit_cancel (permit);
+}
