@@ -77,7 +77,10 @@ derate_time_span_parse (const char *text, GTimeSpan *span, GError **error)
       p = end;
       unit = match_unit (p, &length);
       if (unit == 0)
-        break;
+        {
+          p = text;
+          break;
+        }
       total += number * (double)unit;
       p += length;
     }

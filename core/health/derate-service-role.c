@@ -87,6 +87,39 @@ derate_service_role_get_criticality (DerateServiceRole role)
 }
 
 /**
+ * derate_service_role_get_failure_threshold:
+ * @role: a role
+ *
+ * How many failures in a row open the breaker of a service of that role unless something else is said.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+derate_service_role_get_failure_threshold (DerateServiceRole role)
+{
+  return roles[(guint)role < G_N_ELEMENTS (roles) ? role : DERATE_SERVICE_ROLE_NONE]
+      .failure_threshold;
+}
+
+/**
+ * derate_service_role_get_open_duration:
+ * @role: a role
+ *
+ * How long the breaker of a service of that role stays open unless something else is said.
+ *
+ * Returns: the time in microseconds
+ *
+ * Since: 1.0
+ */
+GTimeSpan
+derate_service_role_get_open_duration (DerateServiceRole role)
+{
+  return roles[(guint)role < G_N_ELEMENTS (roles) ? role : DERATE_SERVICE_ROLE_NONE].open_duration;
+}
+
+/**
  * derate_criticality_get_nick:
  * @criticality: a criticality
  *

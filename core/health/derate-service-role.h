@@ -59,6 +59,12 @@ DERATE_AVAILABLE_IN_1_0
 DerateCriticality derate_service_role_get_criticality (DerateServiceRole role);
 
 DERATE_AVAILABLE_IN_1_0
+guint derate_service_role_get_failure_threshold (DerateServiceRole role);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_service_role_get_open_duration (DerateServiceRole role);
+
+DERATE_AVAILABLE_IN_1_0
 const char *derate_criticality_get_nick (DerateCriticality criticality);
 
 DERATE_AVAILABLE_IN_1_0
