@@ -11,6 +11,7 @@
 #include <derate-call.h>
 #include <derate-clock.h>
 #include <derate-counter.h>
+#include <derate-degradation-manager.h>
 #include <derate-enum-types.h>
 #include <derate-error.h>
 #include <derate-feature.h>
