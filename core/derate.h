@@ -10,6 +10,7 @@
 #include <derate-breaker.h>
 #include <derate-call.h>
 #include <derate-clock.h>
+#include <derate-config.h>
 #include <derate-counter.h>
 #include <derate-degradation-manager.h>
 #include <derate-enum-types.h>
