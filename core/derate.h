@@ -12,7 +12,6 @@
 #include <derate-clock.h>
 #include <derate-config.h>
 #include <derate-counter.h>
-#include <derate-degradation-manager.h>
 #include <derate-enum-types.h>
 #include <derate-error.h>
 #include <derate-feature.h>
@@ -41,6 +40,7 @@
 #include <derate-rule-set.h>
 #include <derate-rule.h>
 #include <derate-service-role.h>
+#include <derate-service.h>
 #include <derate-time-span.h>
 #include <derate-version.h>
 #include <derate-visibility.h>
