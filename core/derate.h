@@ -14,6 +14,13 @@
 #include <derate-counter.h>
 #include <derate-enum-types.h>
 #include <derate-error.h>
+#include <derate-fallback-chain.h>
+#include <derate-fallback-cycle.h>
+#include <derate-fallback-factory.h>
+#include <derate-fallback-request.h>
+#include <derate-fallback-result.h>
+#include <derate-fallback-usage.h>
+#include <derate-fallback.h>
 #include <derate-feature.h>
 #include <derate-gate.h>
 #include <derate-gauge.h>
