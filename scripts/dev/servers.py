@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs private servers under a scratch folder.
 
-  servers.py serve --scratch DIR [--control SOCKET] [NAME …]
+  servers.py serve --scratch DIR [--control] [NAME ...]
                                postgresql redis s3 openai dbus; all of them when none is named
 
 Prints `NAME ready URI` for each, then `ready`. The keys that the backends ask for are written to
-DIR/environment. Then takes commands, one a line, on standard input and on the control socket:
+DIR/environment. Then takes commands, one a line, on standard input and, with --control, on the unix
+socket that `control ready PATH` names:
 
-  stop|start|freeze|thaw|status NAME        answered by `ok NAME …` or `error …`
+  stop|start|freeze|thaw|status NAME        answered by `ok NAME ...` or `error ...`
 
 Ends everything, and removes what it made, at the end of standard input and on TERM, INT and HUP.
 
@@ -79,18 +80,18 @@ class Servers:
     def __init__(self, names, scratch, runtime, control):
         self.selector = selectors.DefaultSelector()
         self.servers = {name: KINDS[name](scratch, runtime) for name in names}
-        self.listen(control)
+        if control:
+            self.listen(runtime / "control")
         text = "".join(f"{key}={value}\n" for key, value in CREDENTIALS.items())
         (scratch / "environment").write_text(text, encoding="utf-8")
 
     def listen(self, control):
-        self.listener = None
-        if control is not None:
-            pathlib.Path(control).unlink(missing_ok=True)
-            self.listener = socket.socket(socket.AF_UNIX)
-            self.listener.bind(control)
-            self.listener.listen()
-            self.selector.register(self.listener, selectors.EVENT_READ, None)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(control))
+        control.chmod(0o600)
+        self.listener.listen()
+        self.selector.register(self.listener, selectors.EVENT_READ, None)
+        print(f"control ready {control}", flush=True)
 
     def start(self):
         """PostgreSQL's cluster takes the longest to make; the others start meanwhile."""
@@ -145,7 +146,7 @@ class Scratch:
 
     `runtime` is short, as the path of a unix socket must be, and may be entered by all."""
 
-    def __init__(self, path, names, control):
+    def __init__(self, path, names):
         self.path = pathlib.Path(path).absolute()
         self.made = [] if self.path.exists() else [self.path]
         self.path.mkdir(parents=True, exist_ok=True)
@@ -153,8 +154,6 @@ class Scratch:
         self.runtime.chmod(0o755)
         self.made += [self.path / name for name in names if not (self.path / name).exists()]
         self.made += [self.path / "environment", self.runtime]
-        if control is not None:
-            self.made.append(pathlib.Path(control))
 
     def remove(self):
         for folder in (self.path, self.runtime):
@@ -200,14 +199,14 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("verb", choices=["serve"])
     parser.add_argument("--scratch", required=True)
-    parser.add_argument("--control")
+    parser.add_argument("--control", action="store_true")
     parser.add_argument("names", nargs="*", default=[])
     options = parser.parse_args()
     names = options.names or list(KINDS)
     unknown = [name for name in names if name not in KINDS]
     if unknown:
         parser.error(f"no such server: {unknown[0]}")
-    scratch = Scratch(options.scratch, names, options.control)
+    scratch = Scratch(options.scratch, names)
     process.adopt_orphans()
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)

@@ -237,8 +237,16 @@ class Redis(Server):
     def uri(self):
         return f"redis://127.0.0.1:{self.port.number}"
 
+    def launch(self):
+        """The package redis-tools has the server under another name, which the server obeys."""
+        try:
+            program = find_program("redis-server")
+        except Failed:
+            program = find_program("redis-check-rdb")
+        self.child = self.spawn(self.command(), executable=program)
+
     def command(self):
-        return [find_program("redis-server"), "--port", str(self.port.number), "--bind", "127.0.0.1",
+        return ["redis-server", "--port", str(self.port.number), "--bind", "127.0.0.1",
                 "--save", "", "--appendonly", "no", "--daemonize", "no", "--databases", "1",
                 "--dir", str(self.folder)]
 

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-decider-private.h"
+#include "derate-degradation-manager-private.h"
+#include "derate-shard-private.h"
+
+G_BEGIN_DECLS
+
+/* The inside of the manager, shared by its own files alone. */
+
+#define DERATE_N_ANSWER_SOURCES 3
+
+/* Threads: the words are atomics, published under the mutex. `mutex` guards everything below it.
+ * Decide under the mutex, then tell (): one thread at a time takes what is pending, in order, and
+ * calls out without the mutex; another that comes meanwhile leaves its events to that one. */
+struct _DerateDegradationManager
+{
+  GObject parent_instance;
+
+  DerateClock *clock;
+  DerateEventQueue *events;
+  DerateShardSlot answers; /* [level][source] */
+
+  guint level_word;
+  guint enforced_word;
+  guint computed_word;
+
+  GMutex mutex;
+  DerateDecider decider;
+  GPtrArray *services; /* (element-type GObject) */
+  DerateStatusFunc read;
+  gint64 last_now;
+  gboolean local_suspect;
+
+  GQueue pending; /* (element-type DerateDegradationEvent) */
+  gboolean telling;
+  gboolean deadline_moved; /* the expiry timer is to be set */
+  GPtrArray *listeners;
+  guint last_listener;
+
+  GSource *tick_source;
+  GSource *expiry_source;
+};
+
+/* Time for a turn, taken before the mutex; a clock may have a lock of its own. */
+typedef struct
+{
+  gint64 now;
+  gint64 real_now;
+} DerateDegradationTime;
+
+DerateDegradationTime derate_degradation_manager_get_time (DerateDegradationManager *self);
+
+/* With the mutex held: decides anew, publishes, and leaves what happened pending. */
+void derate_degradation_manager_decide (DerateDegradationManager    *self,
+                                        const DerateDegradationTime *time,
+                                        gboolean                     tick);
+
+/* Without the mutex: sets the expiry timer, then tells what is pending. */
+void derate_degradation_manager_tell (DerateDegradationManager *self);
+
+/* Decides anew and tells; without the mutex. */
+void derate_degradation_manager_turn (DerateDegradationManager *self,
+                                      gboolean                  tick);
+
+/* Signals and notify of a DerateDegradationEvent; in the owner's context. */
+void derate_degradation_manager_emit (gpointer owner,
+                                      gpointer event);
+
+GPtrArray *derate_degradation_manager_make_listeners (void);
+
+G_END_DECLS

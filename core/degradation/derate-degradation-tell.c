@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-degradation-state-private.h"
+
+/* Telling what happened: one thread at a time, in the order of what happened, without the mutex. */
+
+typedef struct
+{
+  guint id;
+  DerateDegradationListener func;
+  gpointer data;
+  GDestroyNotify destroy;
+} Listener;
+
+static void
+listener_clear (gpointer data)
+{
+  Listener *listener = data;
+
+  if (listener->destroy != NULL)
+    listener->destroy (listener->data);
+}
+
+static void
+listener_unref (gpointer data)
+{
+  g_atomic_rc_box_release_full (data, listener_clear);
+}
+
+GPtrArray *
+derate_degradation_manager_make_listeners (void)
+{
+  return g_ptr_array_new_with_free_func (listener_unref);
+}
+
+/* Takes @event. */
+static void
+tell_one (DerateDegradationManager *self, DerateDegradationEvent *event, GPtrArray *listeners)
+{
+  derate_degradation_event_log (event);
+  for (guint i = 0; i < listeners->len; i++)
+    {
+      Listener *listener = g_ptr_array_index (listeners, i);
+
+      listener->func (self, event, listener->data);
+    }
+  if (event->hold == NULL)
+    derate_event_queue_push (self->events, G_OBJECT (self), derate_degradation_manager_emit, event,
+                             (GDestroyNotify)derate_degradation_event_free);
+  else
+    derate_degradation_event_free (event);
+}
+
+static gpointer
+listener_copy (gconstpointer listener, gpointer unused)
+{
+  return g_atomic_rc_box_acquire ((gpointer)listener);
+}
+
+/* What is to be done next, taken under the mutex. */
+typedef struct
+{
+  GSource *expiry; /* to be set to `deadline` */
+  gint64 deadline;
+  DerateDegradationEvent *event; /* to be told to `listeners` */
+  GPtrArray *listeners;
+} Task;
+
+/* FALSE ends this thread's turn of telling. The timer comes before any event. */
+static gboolean
+take_task (DerateDegradationManager *self, Task *task)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  *task = (Task){ 0 };
+  if (self->deadline_moved && self->expiry_source != NULL)
+    {
+      self->deadline_moved = FALSE;
+      task->expiry = g_source_ref (self->expiry_source);
+      task->deadline = derate_hold_set_get_deadline (&self->decider.holds);
+      return TRUE;
+    }
+  task->event = g_queue_pop_head (&self->pending);
+  if (task->event == NULL)
+    {
+      self->telling = FALSE;
+      return FALSE;
+    }
+  task->listeners = g_ptr_array_copy (self->listeners, listener_copy, NULL);
+  return TRUE;
+}
+
+static gboolean
+begin_telling (DerateDegradationManager *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  if (self->telling)
+    return FALSE;
+  self->telling = TRUE;
+  return TRUE;
+}
+
+void
+derate_degradation_manager_tell (DerateDegradationManager *self)
+{
+  g_autoptr (DerateDegradationManager) keep = g_object_ref (self);
+  Task task;
+
+  if (!begin_telling (self))
+    return;
+  while (take_task (self, &task))
+    {
+      if (task.expiry != NULL)
+        derate_clock_source_set_deadline (self->clock, task.expiry, task.deadline);
+      if (task.event != NULL)
+        tell_one (self, task.event, task.listeners);
+      g_clear_pointer (&task.expiry, g_source_unref);
+      g_clear_pointer (&task.listeners, g_ptr_array_unref);
+    }
+}
+
+guint
+derate_degradation_manager_add_listener (DerateDegradationManager *self,
+                                         DerateDegradationListener func,
+                                         gpointer data,
+                                         GDestroyNotify destroy)
+{
+  Listener *listener = g_atomic_rc_box_new0 (Listener);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  listener->id = ++self->last_listener;
+  listener->func = func;
+  listener->data = data;
+  listener->destroy = destroy;
+  g_ptr_array_add (self->listeners, listener);
+  return listener->id;
+}
+
+void
+derate_degradation_manager_remove_listener (DerateDegradationManager *self, guint id)
+{
+  gpointer removed = NULL;
+
+  g_mutex_lock (&self->mutex);
+  for (guint i = 0; i < self->listeners->len && removed == NULL; i++)
+    if (((Listener *)g_ptr_array_index (self->listeners, i))->id == id)
+      removed = g_ptr_array_steal_index (self->listeners, i);
+  g_mutex_unlock (&self->mutex);
+  g_clear_pointer (&removed, listener_unref);
+}

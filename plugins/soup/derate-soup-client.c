@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-soup-client.h"
+
+#include <derate-resolver.h>
+#include <string.h>
+
+#define BODY_MAX (64 * 1024)
+#define READ_SIZE (8 * 1024)
+
+struct _DerateSoupClient
+{
+  GObject parent_instance;
+
+  SoupSession *session;
+};
+
+G_DEFINE_FINAL_TYPE (DerateSoupClient, derate_soup_client, G_TYPE_OBJECT)
+
+typedef struct
+{
+  SoupMessage *message;
+  GInputStream *stream;
+  GByteArray *body;
+} Request;
+
+void
+derate_soup_answer_free (DerateSoupAnswer *answer)
+{
+  g_free (answer->body);
+  soup_message_headers_unref (answer->headers);
+  g_free (answer);
+}
+
+static void
+request_free (gpointer data)
+{
+  Request *request = data;
+
+  g_clear_object (&request->stream);
+  g_clear_object (&request->message);
+  g_byte_array_unref (request->body);
+  g_free (request);
+}
+
+static guint16
+port_of (GUri *uri)
+{
+  int port = g_uri_get_port (uri);
+
+  if (port > 0)
+    return (guint16)port;
+  return g_str_equal (g_uri_get_scheme (uri), "https") ? 443 : 80;
+}
+
+DerateSoupClient *
+derate_soup_client_new (GUri *server)
+{
+  DerateSoupClient *self = g_object_new (DERATE_TYPE_SOUP_CLIENT, NULL);
+  g_autoptr (GSocketConnectable) address = NULL;
+
+  address = derate_network_address_new (g_uri_get_host (server), port_of (server));
+  self->session =
+      soup_session_new_with_options ("remote-connectable", address, "proxy-resolver", NULL,
+                                     "user-agent", "derate/1.0", "timeout", 0u, NULL);
+  /* A check has its credentials; it answers no challenge. */
+  soup_session_remove_feature_by_type (self->session, SOUP_TYPE_AUTH_MANAGER);
+  return self;
+}
+
+static void
+return_answer (GTask *task, gboolean complete)
+{
+  Request *request = g_task_get_task_data (task);
+  SoupMessage *message = request->message;
+  DerateSoupAnswer *answer = g_new0 (DerateSoupAnswer, 1);
+
+  answer->status = soup_message_get_status (message);
+  answer->body = g_utf8_make_valid ((const char *)request->body->data, request->body->len);
+  answer->complete = complete;
+  answer->headers = soup_message_headers_ref (soup_message_get_response_headers (message));
+  g_task_return_pointer (task, answer, (GDestroyNotify)derate_soup_answer_free);
+}
+
+static void read_more (GTask *task);
+
+static void
+part_read (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  DerateSoupClient *self = g_task_get_source_object (task);
+  Request *request = g_task_get_task_data (task);
+  g_autoptr (GBytes) part = NULL;
+  GError *error = NULL;
+
+  part = g_input_stream_read_bytes_finish (G_INPUT_STREAM (source), result, &error);
+  if (part == NULL)
+    {
+      soup_session_abort (self->session);
+      g_task_return_error (task, error);
+      return;
+    }
+  g_byte_array_append (request->body, g_bytes_get_data (part, NULL), g_bytes_get_size (part));
+  if (g_bytes_get_size (part) == 0)
+    return_answer (task, TRUE);
+  else if (request->body->len < BODY_MAX)
+    read_more (g_steal_pointer (&task));
+  else
+    {
+      /* Whatever is left may be endless: the connection goes, not just the stream. */
+      soup_session_abort (self->session);
+      return_answer (task, FALSE);
+    }
+}
+
+static void
+read_more (GTask *task)
+{
+  Request *request = g_task_get_task_data (task);
+
+  g_input_stream_read_bytes_async (request->stream, READ_SIZE, G_PRIORITY_DEFAULT,
+                                   g_task_get_cancellable (task), part_read, task);
+}
+
+static void
+head_read (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  Request *request = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  request->stream = soup_session_send_finish (SOUP_SESSION (source), result, &error);
+  if (request->stream == NULL)
+    g_task_return_error (task, error);
+  else
+    read_more (g_steal_pointer (&task));
+}
+
+void
+derate_soup_client_send_async (DerateSoupClient *self,
+                               SoupMessage *message,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  Request *request = g_new0 (Request, 1);
+
+  request->message = g_object_ref (message);
+  request->body = g_byte_array_new ();
+  g_task_set_source_tag (task, derate_soup_client_send_async);
+  g_task_set_task_data (task, request, request_free);
+  soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
+  soup_session_send_async (self->session, message, G_PRIORITY_DEFAULT, cancellable, head_read,
+                           task);
+}
+
+DerateSoupAnswer *
+derate_soup_client_send_finish (DerateSoupClient *self, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+derate_soup_client_finalize (GObject *object)
+{
+  DerateSoupClient *self = DERATE_SOUP_CLIENT (object);
+
+  g_clear_object (&self->session);
+
+  G_OBJECT_CLASS (derate_soup_client_parent_class)->finalize (object);
+}
+
+static void
+derate_soup_client_class_init (DerateSoupClientClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = derate_soup_client_finalize;
+}
+
+static void
+derate_soup_client_init (DerateSoupClient *self)
+{
+}
+
+GUri *
+derate_soup_parse_uri (const char *text)
+{
+  g_autoptr (GUri) uri = g_uri_parse (text, SOUP_HTTP_URI_FLAGS, NULL);
+
+  if (uri == NULL || g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == '\0')
+    return NULL;
+  if (!g_str_equal (g_uri_get_scheme (uri), "http") &&
+      !g_str_equal (g_uri_get_scheme (uri), "https"))
+    return NULL;
+  return g_steal_pointer (&uri);
+}
+
+char *
+derate_soup_uri_dup_host (GUri *uri)
+{
+  const char *host = g_uri_get_host (uri);
+  gboolean is_ipv6 = strchr (host, ':') != NULL;
+  gboolean is_default = port_of (uri) == (g_str_equal (g_uri_get_scheme (uri), "https") ? 443 : 80);
+  g_autofree char *shown = is_ipv6 ? g_strdup_printf ("[%s]", host) : g_strdup (host);
+
+  return is_default ? g_steal_pointer (&shown) : g_strdup_printf ("%s:%u", shown, port_of (uri));
+}

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# ./dev test [SUITE] [--clang|--asan|--tsan|--valgrind]
+set -euo pipefail
+
+usage ()
+{
+  echo "usage: ./dev test [SUITE] [--clang|--asan|--tsan|--valgrind]" >&2
+  exit 2
+}
+
+scripts=scripts/dev
+kind=gcc
+libraries=
+suite=()
+for word in "$@"; do
+  case $word in
+    --clang | --asan | --tsan | --valgrind)
+      [ "$kind" = gcc ] || usage
+      kind=${word#--}
+      ;;
+    -*) usage ;;
+    *)
+      [ ${#suite[@]} -eq 0 ] || usage
+      suite=("$word")
+      ;;
+  esac
+done
+
+sets=(run test)
+[ "$kind" = gcc ] || sets+=("$kind")
+"$scripts/install.sh" "${sets[@]}"
+
+export CC=gcc
+options=(--werror)
+more=()
+folder=test-$kind
+sanitizer=(-Db_lundef=false -Dintrospection=disabled)
+case $kind in
+  clang)
+    export CC=clang
+    ;;
+  asan)
+    options+=("${sanitizer[@]}" '-Db_sanitize=address,undefined')
+    more=(--timeout-multiplier 4)
+    export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    export LSAN_OPTIONS=print_suppressions=0:suppressions=$PWD/$scripts/lsan.supp
+    ;;
+  tsan)
+    glib=$("$scripts/glib-tsan.sh")
+    options+=("${sanitizer[@]}" -Db_sanitize=thread)
+    more=(--timeout-multiplier 6)
+    # Only what links GLib itself: a packaged interpreter cannot load a library built so.
+    [ ${#suite[@]} -gt 0 ] || suite=(unit)
+    export PKG_CONFIG_PATH=$glib/lib/pkgconfig
+    libraries=$glib/lib
+    export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/$scripts/tsan.supp
+    ;;
+  valgrind)
+    folder=test-gcc
+    suppressions=/usr/share/glib-2.0/valgrind/glib.supp
+    more=(--timeout-multiplier 20 --wrap
+          "valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite
+           --suppressions=$suppressions --trace-children=no")
+    [ ${#suite[@]} -gt 0 ] || suite=(unit)
+    ;;
+esac
+
+"$scripts/build.sh" "$folder" "${options[@]}"
+for name in "${suite[@]}"; do
+  more+=(--suite "$name")
+done
+[ -z "$libraries" ] || export LD_LIBRARY_PATH=$libraries
+meson test -C "build/$folder" --no-rebuild --print-errorlogs "${more[@]}" < /dev/null || true
+exec /usr/bin/python3 "$scripts/tap.py" "build/$folder/meson-logs" "$kind"
