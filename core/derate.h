@@ -10,10 +10,18 @@
 #include <derate-breaker.h>
 #include <derate-call.h>
 #include <derate-clock.h>
+#include <derate-config.h>
 #include <derate-counter.h>
 #include <derate-degradation-manager.h>
 #include <derate-enum-types.h>
 #include <derate-error.h>
+#include <derate-fallback-chain.h>
+#include <derate-fallback-cycle.h>
+#include <derate-fallback-factory.h>
+#include <derate-fallback-request.h>
+#include <derate-fallback-result.h>
+#include <derate-fallback-usage.h>
+#include <derate-fallback.h>
 #include <derate-feature.h>
 #include <derate-gate.h>
 #include <derate-gauge.h>
@@ -40,6 +48,7 @@
 #include <derate-rule-set.h>
 #include <derate-rule.h>
 #include <derate-service-role.h>
+#include <derate-service.h>
 #include <derate-time-span.h>
 #include <derate-version.h>
 #include <derate-visibility.h>

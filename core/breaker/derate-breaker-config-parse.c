@@ -329,3 +329,21 @@ derate_breaker_config_new_from_environment (GError **error)
   settings->open_duration = (GTimeSpan)(seconds * G_TIME_SPAN_SECOND);
   return g_steal_pointer (&config);
 }
+
+/**
+ * derate_breaker_config_has_key:
+ * @key: the name of a property, as in a configuration file
+ *
+ * Says whether derate_breaker_config_set_from_string() knows a key.
+ *
+ * Returns: whether a breaker has such a property
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_breaker_config_has_key (const char *key)
+{
+  g_return_val_if_fail (key != NULL, FALSE);
+
+  return find_property (key) != NULL;
+}

@@ -63,6 +63,9 @@ gboolean derate_breaker_config_validate (const DerateBreakerConfig *config,
                                          GError                   **error);
 
 DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_config_has_key (const char *key);
+
+DERATE_AVAILABLE_IN_1_0
 gboolean derate_breaker_config_set_from_string (DerateBreakerConfig *config,
                                                 const char          *key,
                                                 const char          *value,

@@ -1,6 +1,62 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-health-report.h"
 
+static const char *const status_nicks[] = {
+  [DERATE_HEALTH_STATUS_UNKNOWN] = "unknown",
+  [DERATE_HEALTH_STATUS_HEALTHY] = "healthy",
+  [DERATE_HEALTH_STATUS_DEGRADED] = "degraded",
+  [DERATE_HEALTH_STATUS_DOWN] = "down",
+};
+
+static const char *const cause_nicks[] = {
+  [DERATE_HEALTH_CAUSE_NONE] = "none",
+  [DERATE_HEALTH_CAUSE_REFUSED] = "refused",
+  [DERATE_HEALTH_CAUSE_TIMEOUT] = "timeout",
+  [DERATE_HEALTH_CAUSE_AUTH] = "auth",
+  [DERATE_HEALTH_CAUSE_SLOW] = "slow",
+  [DERATE_HEALTH_CAUSE_READ_ONLY] = "read-only",
+  [DERATE_HEALTH_CAUSE_THROTTLED] = "throttled",
+  [DERATE_HEALTH_CAUSE_OVERLOADED] = "overloaded",
+  [DERATE_HEALTH_CAUSE_PROTOCOL] = "protocol",
+  [DERATE_HEALTH_CAUSE_CONFIG] = "config",
+  [DERATE_HEALTH_CAUSE_STALE] = "stale",
+  [DERATE_HEALTH_CAUSE_BREAKER_OPEN] = "breaker-open",
+  [DERATE_HEALTH_CAUSE_MAINTENANCE] = "maintenance",
+  [DERATE_HEALTH_CAUSE_DRILL] = "drill",
+};
+
+/**
+ * derate_health_status_get_nick:
+ * @status: a status
+ *
+ * The name users see.
+ *
+ * Returns: the nick, such as `degraded`; `unknown` for anything else
+ *
+ * Since: 1.0
+ */
+const char *
+derate_health_status_get_nick (DerateHealthStatus status)
+{
+  return (guint)status < G_N_ELEMENTS (status_nicks) ? status_nicks[status] : "unknown";
+}
+
+/**
+ * derate_health_cause_get_nick:
+ * @cause: a cause
+ *
+ * The name users see.
+ *
+ * Returns: the nick, such as `breaker-open`; `none` for anything else
+ *
+ * Since: 1.0
+ */
+const char *
+derate_health_cause_get_nick (DerateHealthCause cause)
+{
+  return (guint)cause < G_N_ELEMENTS (cause_nicks) ? cause_nicks[cause] : "none";
+}
+
 /**
  * DerateHealthReport:
  *

@@ -64,6 +64,12 @@ typedef enum
   DERATE_HEALTH_CAUSE_DRILL,
 } DerateHealthCause;
 
+DERATE_AVAILABLE_IN_1_0
+const char *derate_health_status_get_nick (DerateHealthStatus status);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_health_cause_get_nick (DerateHealthCause cause);
+
 #define DERATE_TYPE_HEALTH_REPORT (derate_health_report_get_type ())
 
 typedef struct _DerateHealthReport DerateHealthReport;

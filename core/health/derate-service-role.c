@@ -120,6 +120,26 @@ derate_service_role_get_open_duration (DerateServiceRole role)
 }
 
 /**
+ * derate_service_role_apply_defaults:
+ * @role: a role
+ * @config: the configuration of a breaker
+ *
+ * Sets the failure-threshold and the open-duration that fit the role: database 3 failures and 30
+ * seconds, ai 5 and 60, cache 5 and 20, storage 5 and 30. %DERATE_SERVICE_ROLE_NONE changes nothing:
+ * the built-in values, or those of presets and environment, stand.
+ *
+ * Since: 1.0
+ */
+void
+derate_service_role_apply_defaults (DerateServiceRole role, DerateBreakerConfig *config)
+{
+  if (role == DERATE_SERVICE_ROLE_NONE || (guint)role >= G_N_ELEMENTS (roles))
+    return;
+  derate_breaker_config_set_failure_threshold (config, roles[role].failure_threshold);
+  derate_breaker_config_set_open_duration (config, roles[role].open_duration);
+}
+
+/**
  * derate_criticality_get_nick:
  * @criticality: a criticality
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <derate-breaker-config.h>
 #include <derate-visibility.h>
 #include <glib-object.h>
 
@@ -63,6 +64,10 @@ guint derate_service_role_get_failure_threshold (DerateServiceRole role);
 
 DERATE_AVAILABLE_IN_1_0
 GTimeSpan derate_service_role_get_open_duration (DerateServiceRole role);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_service_role_apply_defaults (DerateServiceRole    role,
+                                         DerateBreakerConfig *config);
 
 DERATE_AVAILABLE_IN_1_0
 const char *derate_criticality_get_nick (DerateCriticality criticality);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-event-queue-private.h"
+#include "derate-service.h"
+
+G_BEGIN_DECLS
+
+/* What other rooms of the library use of a service. */
+
+/* Called in whatever thread changed the status, without a lock, before fail () of the call that
+ * caused it returns. A hint: re-read the status. @data must stay valid until no thread can be
+ * inside any more: unbind while nothing calls, or never. */
+typedef void (*DerateServiceHook) (DerateService *service,
+                                   gpointer       data);
+
+void derate_service_set_hook (DerateService    *service,
+                              DerateServiceHook hook,
+                              gpointer          data);
+
+/* Where signals and notify go; without it to the thread-default context of derate_service_new (). */
+void derate_service_set_event_queue (DerateService    *service,
+                                     DerateEventQueue *events);
+
+/* The status as rules take it, never unknown: unknown counts as degraded during the grace of the
+ * start, and after it as degraded while the breaker recorded a success within three check intervals,
+ * else as down. One atomic load; the hook is also called when only this changes. */
+DerateHealthStatus derate_service_get_effective_status (DerateService *service,
+                                                        gboolean       in_grace);
+
+/* Reads breaker and clock again; the hook hears of what changed. */
+void derate_service_update (DerateService *service);
+
+#define DERATE_CHECK_DURATION_BOUNDS 12
+
+/* Durations of checks, counted since the service was made; seconds. */
+typedef struct
+{
+  guint64 buckets[DERATE_CHECK_DURATION_BOUNDS + 1]; /* each on its own, the last above all bounds */
+  guint64 count;
+  double sum;
+  guint64 errors;
+} DerateServiceCheckStats;
+
+extern const double derate_check_duration_bounds[DERATE_CHECK_DURATION_BOUNDS];
+
+void derate_service_get_check_stats (DerateService           *service,
+                                     DerateServiceCheckStats *stats);
+
+G_END_DECLS
