@@ -21,6 +21,7 @@ note_ended (DerateDegradationManager *self,
             const DerateHoldCaller *caller,
             const char *cause)
 {
+  self->holds_changed = self->holds_changed || ended->len > 0;
   for (guint i = 0; i < ended->len; i++)
     {
       const DerateHold *hold = g_ptr_array_index (ended, i);
@@ -67,6 +68,7 @@ add_hold (DerateDegradationManager *self,
   added = derate_hold_set_add (&self->decider.holds, g_steal_pointer (&owned), error);
   if (added == NULL)
     return NULL;
+  self->holds_changed = TRUE;
   g_queue_push_tail (&self->pending,
                      derate_degradation_event_new_hold (DERATE_DEGRADATION_EVENT_HOLD_TAKEN, added,
                                                         NULL));
@@ -106,6 +108,8 @@ renew (DerateDegradationManager *self,
       !derate_hold_compute_deadline (hold->bound, ttl, time->now, &hold->deadline, error))
     return FALSE;
   hold->ttl = ttl;
+  self->holds_changed = TRUE;
+  self->deadline_moved = TRUE;
   return TRUE;
 }
 
@@ -206,9 +210,9 @@ derate_degradation_manager_owner_vanished (DerateDegradationManager *self, const
  * @ttl: for how long in microseconds, 1 s to 24 h
  * @error: where to put the error
  *
- * Holds the level, in force at once. The computed level goes on being computed and shown. Of several
- * floors the worst counts, of several exact holds the latest; a floor that is worse than the exact
- * hold wins.
+ * Holds the level, in force at once. The computed level goes on being computed and shown. Of
+ * several floors the worst counts, of several exact holds the latest; a floor that is worse than
+ * the exact hold wins.
  *
  * Returns: (transfer full): the id of the hold, or %NULL with %DERATE_ERROR_UNKNOWN_LEVEL,
  *   %DERATE_ERROR_UNKNOWN_MODE, %DERATE_ERROR_INVALID_REASON, %DERATE_ERROR_INVALID_TTL or
@@ -317,8 +321,8 @@ derate_degradation_manager_release_all (DerateDegradationManager *manager)
  * @level: a level
  * @error: where to put the error
  *
- * Sets the level until the next recovery tick (seeds/003), as an exact hold of the program's own that
- * is not listed. It cannot outrank a floor. What shall last longer takes a hold.
+ * Sets the level until the next recovery tick (seeds/003), as an exact hold of the program's own
+ * that is not listed. It cannot outrank a floor. What shall last longer takes a hold.
  *
  * Returns: %FALSE with %DERATE_ERROR_UNKNOWN_LEVEL
  *
@@ -345,5 +349,52 @@ derate_degradation_manager_set_level (DerateDegradationManager *manager,
   derate_degradation_manager_decide (manager, &time, FALSE);
   g_mutex_unlock (&manager->mutex);
   derate_degradation_manager_tell (manager);
+  return TRUE;
+}
+
+/* Puts those that were stored among the holds there are. */
+static void
+restore (DerateDegradationManager *self, GPtrArray *holds)
+{
+  DerateDegradationTime time = derate_degradation_manager_get_time (self);
+
+  g_mutex_lock (&self->mutex);
+  while (holds->len > 0)
+    derate_hold_set_restore (&self->decider.holds, g_ptr_array_steal_index (holds, 0));
+  derate_degradation_manager_decide (self, &time, FALSE);
+  g_mutex_unlock (&self->mutex);
+  derate_degradation_manager_tell (self);
+}
+
+/**
+ * derate_degradation_manager_set_state_dir:
+ * @manager: a manager
+ * @folder: (type filename): an existing folder that is this program's alone (`state-dir`)
+ * @error: where to put the error
+ *
+ * Takes up the unbound holds that were stored in @folder with the time they have left (the time the
+ * program was down counts), and keeps those taken from now on there. To be called once, before the
+ * manager is started. A hold is on disk before the call that takes it returns, unless another
+ * thread is just telling of a change.
+ *
+ * Returns: %FALSE where what was stored cannot be read; holds are stored nevertheless
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_degradation_manager_set_state_dir (DerateDegradationManager *manager,
+                                          const char *folder,
+                                          GError **error)
+{
+  g_autoptr (GPtrArray) holds = NULL;
+
+  g_return_val_if_fail (DERATE_IS_DEGRADATION_MANAGER (manager), FALSE);
+  g_return_val_if_fail (folder != NULL && manager->store == NULL, FALSE);
+
+  manager->store = derate_hold_store_new (folder, manager->clock);
+  holds = derate_hold_store_load (manager->store, error);
+  if (holds == NULL)
+    return FALSE;
+  restore (manager, holds);
   return TRUE;
 }

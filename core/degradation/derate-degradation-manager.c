@@ -6,8 +6,8 @@
 /**
  * DerateDegradationManager:
  *
- * Keeps the level of a program: it worsens at once when a service does, and improves at the recovery
- * tick. Operators' holds act on top.
+ * Keeps the level of a program: it worsens at once when a service does, and improves at the
+ * recovery tick. Operators' holds act on top.
  *
  * [method@DegradationManager.get_level], gates and all other functions may be used from any thread.
  * Signals and notify come in the owner's context.
@@ -53,6 +53,7 @@ derate_degradation_manager_decide (DerateDegradationManager *self,
 {
   guint n = derate_rule_set_get_inputs (self->decider.rules)->len;
   g_autofree DerateHealthStatus *statuses = g_new0 (DerateHealthStatus, n);
+  guint n_holds = self->decider.holds.holds->len;
   DerateDeciderTurn turn = { statuses, time->now, time->real_now, tick };
 
   /* Another thread may have taken its time later and the mutex earlier. */
@@ -61,6 +62,7 @@ derate_degradation_manager_decide (DerateDegradationManager *self,
     statuses[i] = self->read (g_ptr_array_index (self->services, i), !self->decider.ready);
   derate_decider_decide (&self->decider, &turn, &self->pending);
   self->deadline_moved = TRUE;
+  self->holds_changed = self->holds_changed || n_holds != self->decider.holds.holds->len;
 
   __atomic_store_n (&self->computed_word, self->decider.computed.level, __ATOMIC_RELEASE);
   __atomic_store_n (&self->level_word, self->decider.published.level, __ATOMIC_RELEASE);
@@ -204,6 +206,7 @@ derate_degradation_manager_finalize (GObject *object)
   g_ptr_array_unref (self->listeners);
   g_ptr_array_unref (self->services);
   derate_decider_clear (&self->decider);
+  g_clear_pointer (&self->store, derate_hold_store_free);
   derate_shard_free (self->answers, DERATE_N_LEVELS * DERATE_N_ANSWER_SOURCES);
   derate_event_queue_unref (self->events);
   g_object_unref (self->clock);

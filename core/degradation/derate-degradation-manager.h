@@ -5,6 +5,7 @@
 #include <derate-gate.h>
 #include <derate-hold.h>
 #include <derate-recovery-mode.h>
+#include <derate-rule-set.h>
 
 G_BEGIN_DECLS
 
@@ -37,6 +38,14 @@ G_DECLARE_FINAL_TYPE (DerateDegradationManager,
 DERATE_AVAILABLE_IN_1_0
 DerateDegradationManager *derate_degradation_manager_new (DerateClock  *clock,
                                                           GMainContext *owner);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_degradation_manager_set_services (DerateDegradationManager *manager,
+                                                  GPtrArray                *services,
+                                                  GPtrArray                *rules,
+                                                  DerateRuleSetMode         mode,
+                                                  GPtrArray                *features,
+                                                  GError                  **error);
 
 DERATE_AVAILABLE_IN_1_0
 DerateLevel derate_degradation_manager_get_level (DerateDegradationManager *manager);
@@ -96,6 +105,11 @@ gboolean derate_degradation_manager_release (DerateDegradationManager *manager,
 
 DERATE_AVAILABLE_IN_1_0
 guint derate_degradation_manager_release_all (DerateDegradationManager *manager);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_degradation_manager_set_state_dir (DerateDegradationManager *manager,
+                                                   const char               *folder,
+                                                   GError                  **error);
 
 DERATE_AVAILABLE_IN_1_0
 GVariant *derate_degradation_manager_dup_holds (DerateDegradationManager *manager,

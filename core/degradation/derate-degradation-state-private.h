@@ -3,6 +3,7 @@
 
 #include "derate-decider-private.h"
 #include "derate-degradation-manager-private.h"
+#include "derate-hold-store-private.h"
 #include "derate-shard-private.h"
 
 G_BEGIN_DECLS
@@ -32,6 +33,9 @@ struct _DerateDegradationManager
   DerateStatusFunc read;
   gint64 last_now;
   gboolean local_suspect;
+
+  DerateHoldStore *store; /* used by whoever tells; NULL = nothing is kept */
+  gboolean holds_changed; /* to be stored */
 
   GQueue pending; /* (element-type DerateDegradationEvent) */
   gboolean telling;

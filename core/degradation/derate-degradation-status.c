@@ -66,8 +66,8 @@ derate_degradation_manager_get_computed_level (DerateDegradationManager *manager
  * derate_degradation_manager_dup_rule:
  * @manager: a manager
  *
- * What decided the level that is in force: the id of a rule, `hold`, or `set-level`. While the level
- * waits for a recovery tick it is what made it worse.
+ * What decided the level that is in force: the id of a rule, `hold`, or `set-level`. While the
+ * level waits for a recovery tick it is what made it worse.
  *
  * Returns: (transfer full) (nullable): the rule; %NULL until the first level is published
  *
@@ -95,8 +95,8 @@ inputs_of (const DerateDecider *decider)
  * derate_degradation_manager_dup_inputs:
  * @manager: a manager
  *
- * The services whose states made the rule hold, with the states they had: `a{ss}`. Where all is well
- * or a hold decides, those of the computed level.
+ * The services whose states made the rule hold, with the states they had: `a{ss}`. Where all is
+ * well or a hold decides, those of the computed level.
  *
  * Returns: (transfer full): the inputs
  *
@@ -215,7 +215,8 @@ derate_degradation_manager_get_flapping (DerateDegradationManager *manager)
  * @manager: a manager
  * @feature: the name of a feature
  *
- * The gate of a feature, to be asked once and kept: it stays the same when the configuration changes.
+ * The gate of a feature, to be asked once and kept: it stays the same when the configuration
+ * changes.
  *
  * Returns: (transfer full) (nullable): the gate; %NULL where there is no such feature
  *
@@ -414,8 +415,8 @@ derate_degradation_manager_add_status (DerateDegradationManager *manager,
  * @manager: a manager
  * @details: whether to tell who holds and why, which is not for everybody
  *
- * All of it, as an `a{sv}` with the keys of `/degradation` from `level` to `history`; the services are
- * the core's to tell.
+ * All of it, as an `a{sv}` with the keys of `/degradation` from `level` to `history`; the services
+ * are the core's to tell.
  *
  * Returns: (transfer full): the status
  *
@@ -438,8 +439,8 @@ derate_degradation_manager_to_variant (DerateDegradationManager *manager, gboole
  * @manager: a manager
  * @source: where the answer came from
  *
- * Counts an answer of the program in `degradation_answers_total`, under the level in force. From any
- * thread, without a lock.
+ * Counts an answer of the program in `degradation_answers_total`, under the level in force. From
+ * any thread, without a lock.
  *
  * Since: 1.0
  */

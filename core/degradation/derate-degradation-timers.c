@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-degradation-state-private.h"
 
-/* The two timers of the manager: the recovery tick, anchored to its schedule, and the end of the hold
- * that ends first. */
+/* The two timers of the manager: the recovery tick, anchored to its schedule, and the end of the
+ * hold that ends first. */
 
 /* The timers hold the manager weakly: one that nobody stopped ends with its last reference. */
 static DerateDegradationManager *

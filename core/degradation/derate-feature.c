@@ -101,12 +101,13 @@ parse_groups (DerateFeature *feature, GError **error)
  * derate_feature_parse:
  * @name: its name, `[a-z][a-z0-9_-]{0,62}`
  * @needs: (nullable): what must be there: groups separated by one space, each of them references
- *   separated by `|` of which one is enough: `NAME` (not down), `NAME=healthy`, or `queue:NAME`, which
- *   makes the feature queued instead of off
+ *   separated by `|` of which one is enough: `NAME` (not down), `NAME=healthy`, or `queue:NAME`,
+ * which makes the feature queued instead of off
  * @until: the nick of the worst level at which it may be on
  * @error: where to put the error
  *
- * Reads a feature as a configuration file has it. A feature with a queue is queued from `limited` on.
+ * Reads a feature as a configuration file has it. A feature with a queue is queued from `limited`
+ * on.
  *
  * Returns: (transfer full): the feature, or %NULL with %DERATE_ERROR_INVALID_CONFIG that names
  *   feature, key and value

@@ -7,8 +7,8 @@
  * DerateGate:
  *
  * Whether a feature may be used now: what it needs is there, and the level allows it. Asking is one
- * atomic load, from any thread. A gate stays valid as long as somebody holds it; once its manager is
- * gone it stands still.
+ * atomic load, from any thread. A gate stays valid as long as somebody holds it; once its manager
+ * is gone it stands still.
  *
  * Since: 1.0
  */
@@ -106,9 +106,9 @@ derate_gate_get_name (DerateGate *gate)
  * derate_gate_is_open:
  * @gate: a gate
  *
- * Whether the feature may be used. A feature that is queued is open: [method@Gate.get_mode] tells the
- * two apart. Always %TRUE where the levels are not enforced (`enforce=off`), and before the first
- * level is published.
+ * Whether the feature may be used. A feature that is queued is open: [method@Gate.get_mode] tells
+ * the two apart. Always %TRUE where the levels are not enforced (`enforce=off`), and before the
+ * first level is published.
  *
  * Returns: %FALSE where the feature is off
  *

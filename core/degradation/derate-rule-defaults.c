@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-rule-set-private.h"
 
-/* The rules of semantics §4, written in the names of the services that have the roles. Where several
- * have one role, one of them is enough. A rule that needs a role nobody has is left out. */
+/* The rules of semantics §4, written in the names of the services that have the roles. Where
+ * several have one role, one of them is enough. A rule that needs a role nobody has is left out. */
 
 typedef struct
 {

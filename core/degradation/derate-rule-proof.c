@@ -3,13 +3,13 @@
 
 /* Is there a state in which one service getting worse makes the level better?
  *
- * Enumerating the states is 3^n. Instead: the level can only get better if a rule stops holding, and
- * only a term with “=healthy” or “=degraded” stops holding when a service gets worse. So for each
- * such rule R, each service in such a term and each of its two worsenings, a state is looked for in
- * which R holds before, and neither R nor any rule at least as bad holds after. States are built
- * service by service; a partial one is given up as soon as some rule is settled the wrong way.
- * Services that neither stand in R nor in a term of that kind are healthy without loss: everything
- * that speaks of them then holds least. Each partial state is a step. */
+ * Enumerating the states is 3^n. Instead: the level can only get better if a rule stops holding,
+ * and only a term with “=healthy” or “=degraded” stops holding when a service gets worse. So for
+ * each such rule R, each service in such a term and each of its two worsenings, a state is looked
+ * for in which R holds before, and neither R nor any rule at least as bad holds after. States are
+ * built service by service; a partial one is given up as soon as some rule is settled the wrong
+ * way. Services that neither stand in R nor in a term of that kind are healthy without loss:
+ * everything that speaks of them then holds least. Each partial state is a step. */
 
 typedef enum
 {

@@ -228,9 +228,9 @@ prove (DerateRuleSet *set, GError **error)
  * @mode: how these go with the default rules
  * @error: where to put the error
  *
- * Makes the rule set of a program. The default rules are those for services with the roles database,
- * cache, ai and storage; services without a role count by their criticality. Where no rule holds,
- * the level is optimal and the rule `all-well`.
+ * Makes the rule set of a program. The default rules are those for services with the roles
+ * database, cache, ai and storage; services without a role count by their criticality. Where no
+ * rule holds, the level is optimal and the rule `all-well`.
  *
  * Returns: (transfer full): the rule set, or %NULL with %DERATE_ERROR_INVALID_CONFIG: an id or a
  *   service twice, an unknown service, a worse service that makes the level better (both states are

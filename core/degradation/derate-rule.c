@@ -8,8 +8,8 @@
 /**
  * DerateRule:
  *
- * One rule of a [struct@RuleSet]: in which states of the services it holds, and which level follows.
- * Immutable, so it may be shared by any number of threads.
+ * One rule of a [struct@RuleSet]: in which states of the services it holds, and which level
+ * follows. Immutable, so it may be shared by any number of threads.
  *
  * Since: 1.0
  */
@@ -204,11 +204,11 @@ parse_terms (DerateRule *rule, GError **error)
  * @level: the nick of the level that follows
  * @error: where to put the error
  *
- * Reads a rule as a configuration file has it, such as `2of:openai|redis|s3=down database>=degraded`.
- * Whether the services exist is for [ctor@RuleSet.new] to see.
+ * Reads a rule as a configuration file has it, such as `2of:openai|redis|s3=down
+ * database>=degraded`. Whether the services exist is for [ctor@RuleSet.new] to see.
  *
- * Returns: (transfer full): the rule, or %NULL with %DERATE_ERROR_INVALID_CONFIG that names rule, key
- *   and value
+ * Returns: (transfer full): the rule, or %NULL with %DERATE_ERROR_INVALID_CONFIG that names rule,
+ * key and value
  *
  * Since: 1.0
  */
