@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test-check.h"
+
+#include <derate-plugin-loader.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HANG_MS 400
+#define TICK_MS 5
+
+static DerateHealthCheck *
+create (const char *plugin, va_list args, GError **error)
+{
+  static DeratePluginLoader *loader;
+  GVariantBuilder options;
+  const char *key;
+
+  if (loader == NULL)
+    {
+      loader = derate_plugin_loader_new ();
+      derate_plugin_loader_add_path (loader, TEST_PLUGINS);
+    }
+  g_variant_builder_init (&options, G_VARIANT_TYPE ("a{ss}"));
+  while ((key = va_arg (args, const char *)) != NULL)
+    g_variant_builder_add (&options, "{ss}", key, va_arg (args, const char *));
+  if (derate_plugin_loader_load (loader, plugin, error) == NULL)
+    return NULL;
+  return derate_plugin_loader_create_check (loader, plugin, plugin,
+                                            g_variant_builder_end (&options), error);
+}
+
+DerateHealthCheck *
+test_check_new (const char *plugin, ...)
+{
+  DerateHealthCheck *check;
+  g_autoptr (GError) error = NULL;
+  va_list args;
+
+  va_start (args, plugin);
+  check = create (plugin, args, &error);
+  va_end (args);
+  g_assert_no_error (error);
+  g_assert_nonnull (check);
+  g_assert_cmpint (derate_health_check_get_threading (check), ==, DERATE_HEALTH_CHECK_ANY_THREAD);
+  return check;
+}
+
+GError *
+test_check_new_fails (const char *plugin, ...)
+{
+  g_autoptr (DerateHealthCheck) check = NULL;
+  GError *error = NULL;
+  va_list args;
+
+  va_start (args, plugin);
+  check = create (plugin, args, &error);
+  va_end (args);
+  g_assert_null (check);
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG);
+  return error;
+}
+
+static void
+take_result (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GAsyncResult **taken = user_data;
+
+  g_assert_null (*taken);
+  *taken = g_object_ref (result);
+}
+
+DerateHealthReport *
+test_check_run (DerateHealthCheck *check)
+{
+  GMainContext *context = g_main_context_get_thread_default ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  DerateHealthReport *report;
+
+  derate_health_check_run_async (check, NULL, take_result, &result);
+  while (result == NULL)
+    g_main_context_iteration (context, TRUE);
+  report = derate_health_check_run_finish (check, result, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (report);
+  return report;
+}
+
+static const char *
+nick (GType type, int value)
+{
+  g_autoptr (GEnumClass) klass = g_type_class_ref (type);
+
+  return g_enum_get_value (klass, value)->value_nick;
+}
+
+char *
+test_check_expect (DerateHealthCheck *check, DerateHealthStatus status, DerateHealthCause cause)
+{
+  g_autoptr (DerateHealthReport) report = test_check_run (check);
+
+  g_test_message ("%s", derate_health_report_get_message (report));
+  g_assert_cmpstr (nick (DERATE_TYPE_HEALTH_STATUS, derate_health_report_get_status (report)), ==,
+                   nick (DERATE_TYPE_HEALTH_STATUS, status));
+  g_assert_cmpstr (nick (DERATE_TYPE_HEALTH_CAUSE, derate_health_report_get_cause (report)), ==,
+                   nick (DERATE_TYPE_HEALTH_CAUSE, cause));
+  return g_strdup (derate_health_report_get_message (report));
+}
+
+void
+test_check_hangs (DerateHealthCheck *check)
+{
+  GMainContext *context = g_main_context_get_thread_default ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (DerateHealthReport) report = NULL;
+  g_autoptr (GError) error = NULL;
+  TestLag *lag = test_lag_start (context);
+  gint64 cancelled;
+
+  derate_health_check_run_async (check, cancellable, take_result, &result);
+  test_run_for (context, HANG_MS);
+  g_assert_null (result);
+  cancelled = g_get_monotonic_time ();
+  g_cancellable_cancel (cancellable);
+  while (result == NULL)
+    g_main_context_iteration (context, TRUE);
+  g_assert_cmpint (g_get_monotonic_time () - cancelled, <, G_TIME_SPAN_SECOND);
+  report = derate_health_check_run_finish (check, result, &error);
+  g_assert_null (report);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  /* What the cancelled run leaves behind must not block either. */
+  test_run_for (context, 10 * TICK_MS);
+  g_assert_cmpint (test_lag_stop (lag), <, TEST_LAG_MAX);
+}
+
+struct _TestLag
+{
+  GSource *source;
+  gint64 last;
+  gint64 waited; /* for a processor, until `last` */
+  gint64 worst;
+};
+
+/* Microseconds in which this thread was ready and another had the processor. */
+static gint64
+read_wait (void)
+{
+  g_autofree char *text = NULL;
+  guint64 running = 0;
+  guint64 waiting = 0;
+
+  if (g_file_get_contents ("/proc/thread-self/schedstat", &text, NULL, NULL) &&
+      sscanf (text, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, &running, &waiting) == 2)
+    return (gint64)(waiting / 1000);
+  return 0;
+}
+
+static gboolean
+lag_tick (gpointer user_data)
+{
+  TestLag *lag = user_data;
+  gint64 now = g_get_monotonic_time ();
+  gint64 waited = read_wait ();
+  gint64 late = now - lag->last - TICK_MS * G_TIME_SPAN_MILLISECOND - (waited - lag->waited);
+
+  lag->worst = MAX (lag->worst, late);
+  lag->last = now;
+  lag->waited = waited;
+  return G_SOURCE_CONTINUE;
+}
+
+/* To be called in the thread that runs the context. */
+TestLag *
+test_lag_start (GMainContext *context)
+{
+  TestLag *lag = g_new0 (TestLag, 1);
+
+  lag->source = g_timeout_source_new (TICK_MS);
+  lag->last = g_get_monotonic_time ();
+  lag->waited = read_wait ();
+  g_source_set_priority (lag->source, G_PRIORITY_HIGH);
+  g_source_set_callback (lag->source, lag_tick, lag, NULL);
+  g_source_attach (lag->source, context);
+  return lag;
+}
+
+gint64
+test_lag_stop (TestLag *lag)
+{
+  gint64 worst;
+
+  lag_tick (lag);
+  worst = lag->worst;
+  g_source_destroy (lag->source);
+  g_source_unref (lag->source);
+  g_free (lag);
+  return worst;
+}
+
+static gboolean
+set_flag (gpointer user_data)
+{
+  *(gboolean *)user_data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+void
+test_run_for (GMainContext *context, guint milliseconds)
+{
+  GSource *source = g_timeout_source_new (milliseconds);
+  gboolean over = FALSE;
+
+  g_source_set_callback (source, set_flag, &over, NULL);
+  g_source_attach (source, context);
+  while (!over)
+    g_main_context_iteration (context, TRUE);
+  g_source_unref (source);
+}
+
+struct _TestStandIn
+{
+  GBytes *answer; /* NULL: silence */
+  GSocketListener *listener;
+  GCancellable *end;
+  GThread *thread;
+  guint16 port;
+};
+
+/* One peer at a time, until it hangs up. */
+static void
+serve_peer (TestStandIn *self, GSocketConnection *peer)
+{
+  GInputStream *input = g_io_stream_get_input_stream (G_IO_STREAM (peer));
+  GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (peer));
+  char buffer[4096];
+
+  while (g_input_stream_read (input, buffer, sizeof buffer, self->end, NULL) > 0)
+    {
+      if (self->answer != NULL)
+        g_output_stream_write_all (output, g_bytes_get_data (self->answer, NULL),
+                                   g_bytes_get_size (self->answer), NULL, self->end, NULL);
+    }
+}
+
+static gpointer
+stand_in_main (gpointer user_data)
+{
+  TestStandIn *self = user_data;
+
+  while (TRUE)
+    {
+      g_autoptr (GSocketConnection) peer = NULL;
+
+      peer = g_socket_listener_accept (self->listener, NULL, self->end, NULL);
+      if (peer == NULL)
+        return NULL;
+      serve_peer (self, peer);
+    }
+}
+
+TestStandIn *
+test_stand_in_new (const void *answer, gsize length)
+{
+  TestStandIn *self = g_new0 (TestStandIn, 1);
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new (loopback, 0);
+  g_autoptr (GSocketAddress) bound = NULL;
+  g_autoptr (GError) error = NULL;
+
+  self->answer = answer != NULL ? g_bytes_new (answer, length) : NULL;
+  self->end = g_cancellable_new ();
+  self->listener = g_socket_listener_new ();
+  g_socket_listener_add_address (self->listener, address, G_SOCKET_TYPE_STREAM,
+                                 G_SOCKET_PROTOCOL_TCP, NULL, &bound, &error);
+  g_assert_no_error (error);
+  self->port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (bound));
+  self->thread = g_thread_new ("stand-in", stand_in_main, self);
+  return self;
+}
+
+guint16
+test_stand_in_get_port (TestStandIn *self)
+{
+  return self->port;
+}
+
+void
+test_stand_in_free (TestStandIn *self)
+{
+  g_cancellable_cancel (self->end);
+  g_thread_join (self->thread);
+  g_object_unref (self->listener);
+  g_object_unref (self->end);
+  g_clear_pointer (&self->answer, g_bytes_unref);
+  g_free (self);
+}

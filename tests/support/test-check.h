@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <derate.h>
+
+G_BEGIN_DECLS
+
+/* A check made by the real module. Then pairs of option and value, ended by NULL. */
+DerateHealthCheck *test_check_new (const char *plugin,
+                                   ...) G_GNUC_NULL_TERMINATED;
+
+/* The error of one that cannot be made. */
+GError *test_check_new_fails (const char *plugin,
+                              ...) G_GNUC_NULL_TERMINATED;
+
+/* Runs it once, in the thread-default context. */
+DerateHealthReport *test_check_run (DerateHealthCheck *check);
+
+/* Runs it once and looks at what comes out; gives the message. */
+char *test_check_expect (DerateHealthCheck *check,
+                         DerateHealthStatus status,
+                         DerateHealthCause  cause);
+
+/* Runs it against something that hangs: the loop goes on for a while, nothing is lagged by it, and
+ * cancelling ends it at once. */
+void test_check_hangs (DerateHealthCheck *check);
+
+/* How long a context goes without a turn for reasons of its own: time in which the thread could run
+ * but another had the processor is not counted. */
+typedef struct _TestLag TestLag;
+
+TestLag *test_lag_start (GMainContext *context);
+gint64 test_lag_stop (TestLag *lag); /* the worst, in microseconds */
+
+#define TEST_LAG_MAX (50 * G_TIME_SPAN_MILLISECOND)
+
+/* Turns the context for a while. */
+void test_run_for (GMainContext *context,
+                   guint         milliseconds);
+
+/* Something that listens on 127.0.0.1, reads, and gives everybody the same answer: what no real
+ * server can be made to say. NULL for silence. */
+typedef struct _TestStandIn TestStandIn;
+
+TestStandIn *test_stand_in_new (const void *answer,
+                                gsize       length);
+guint16 test_stand_in_get_port (TestStandIn *stand_in);
+void test_stand_in_free (TestStandIn *stand_in);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestStandIn, test_stand_in_free)
+
+G_END_DECLS
