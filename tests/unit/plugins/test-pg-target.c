@@ -22,7 +22,7 @@ static const struct
   { "host=a,b,c port=1,2", NULL },
   { "host=a connect_timeout=soon", NULL },
   { "service=x", NULL },
-  { "postgresql://u:planted secret@h", NULL },
+  { "postgresql://u:planted%zz@h", NULL },
   { "postgresql://h?planted=planted", NULL },
   { "nonsense", NULL },
 };

@@ -119,7 +119,10 @@ test_message (void)
 {
   const char *problem = NULL;
   g_autoptr (DerateS3Target) target = NULL;
-  DerateSigv4Credentials keys = { "access", "planted-secret", "token" };
+  char access[] = "access";
+  char secret[] = "planted-secret";
+  char token[] = "token";
+  DerateSigv4Credentials keys = { access, secret, token };
   g_autoptr (SoupMessage) message = NULL;
   SoupMessageHeaders *headers;
   const char *authorization;

@@ -62,7 +62,9 @@ static void
 test_example (gconstpointer data)
 {
   guint i = GPOINTER_TO_UINT (data);
-  DerateSigv4Credentials credentials = { ACCESS_KEY, SECRET_KEY, NULL };
+  char access[] = ACCESS_KEY;
+  char secret[] = SECRET_KEY;
+  DerateSigv4Credentials credentials = { access, secret, NULL };
   DerateSigv4Request request = {
     .method = examples[i].method,
     .path = examples[i].path,
