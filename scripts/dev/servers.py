@@ -196,12 +196,13 @@ def watch(child, scratch):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=["serve"])
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--control", action="store_true")
     parser.add_argument("names", nargs="*", default=[])
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     names = options.names or list(KINDS)
     unknown = [name for name in names if name not in KINDS]
     if unknown:

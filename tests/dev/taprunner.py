@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs unittest cases and prints TAP."""
+import sys
+import unittest
+
+
+class TapResult(unittest.TestResult):
+    """Prints each case as it ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def say(self, word, test, tail=""):
+        self.count += 1
+        print(f"{word} {self.count} - {test.id().removeprefix('__main__.')}{tail}", flush=True)
+
+    def addSuccess(self, test):
+        self.say("ok", test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.say("not ok", test)
+        print(self.failures[-1][1], file=sys.stderr)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.say("not ok", test)
+        print(self.errors[-1][1], file=sys.stderr)
+
+    def addSkip(self, test, reason):
+        self.say("ok", test, f" # SKIP {reason}")
+
+
+def main():
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    print(f"1..{suite.countTestCases()}", flush=True)
+    result = TapResult()
+    suite.run(result)
+    sys.exit(0 if result.wasSuccessful() else 1)
