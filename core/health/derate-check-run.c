@@ -47,8 +47,7 @@ DerateCheckRun *
 derate_check_run_new (DerateHealthCheck *check, const DerateCheckRunArgs *args)
 {
   DerateCheckRun *run = g_atomic_rc_box_new0 (DerateCheckRun);
-  gboolean anywhere =
-      derate_health_check_get_threading (check) == DERATE_HEALTH_CHECK_ANY_THREAD;
+  gboolean anywhere = derate_health_check_get_threading (check) == DERATE_HEALTH_CHECK_ANY_THREAD;
 
   run->check = g_object_ref (check);
   run->args = *args;
@@ -139,16 +138,18 @@ on_deadline (gpointer data)
     {
       g_autofree char *span = derate_time_span_to_string (run->args.timeout);
       g_autofree char *message = g_strdup_printf ("no answer within %s", span);
-      g_autoptr (DerateHealthReport) report = derate_health_report_new (
-          DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_TIMEOUT, message);
+      g_autoptr (DerateHealthReport) report =
+          derate_health_report_new (DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_TIMEOUT,
+                                    message);
 
       answer (run, report, NULL, started);
       cancel_check (run);
     }
   else if (state == RUN_WAITING)
     {
-      g_autoptr (GError) error = g_error_new_literal (
-          DERATE_ERROR, DERATE_ERROR_TIMED_OUT, "the program's main loop did not start the check");
+      g_autoptr (GError) error =
+          g_error_new_literal (DERATE_ERROR, DERATE_ERROR_TIMED_OUT,
+                               "the program's main loop did not start the check");
 
       answer (run, NULL, error, started);
     }
@@ -160,7 +161,8 @@ on_check_ended (GObject *object, GAsyncResult *result, gpointer data)
 {
   g_autoptr (DerateCheckRun) run = data;
   g_autoptr (GError) error = NULL;
-  g_autoptr (DerateHealthReport) report = derate_health_check_run_finish (run->check, result, &error);
+  g_autoptr (DerateHealthReport) report =
+      derate_health_check_run_finish (run->check, result, &error);
   gint64 started;
   gboolean wanted;
 

@@ -111,7 +111,8 @@ derate_health_check_config_free (DerateHealthCheckConfig *config)
  * Since: 1.0
  */
 gboolean
-derate_health_check_config_equal (const DerateHealthCheckConfig *a, const DerateHealthCheckConfig *b)
+derate_health_check_config_equal (const DerateHealthCheckConfig *a,
+                                  const DerateHealthCheckConfig *b)
 {
   return a->interval == b->interval && a->timeout == b->timeout &&
          a->fast_interval == b->fast_interval && a->slow == b->slow && a->fall == b->fall &&
@@ -120,7 +121,9 @@ derate_health_check_config_equal (const DerateHealthCheckConfig *a, const Derate
 
 /* Text */
 
-typedef gboolean (*KeyFunc) (DerateHealthCheckConfig *config, const char *value, gsize offset,
+typedef gboolean (*KeyFunc) (DerateHealthCheckConfig *config,
+                             const char *value,
+                             gsize offset,
                              GError **error);
 
 static gboolean

@@ -35,6 +35,9 @@ void derate_monitor_add_service (DerateMonitor *monitor,
 void derate_monitor_remove_service (DerateMonitor *monitor,
                                     DerateService *service);
 
+/* (element-type DerateService) (transfer full), in the order of adding. */
+GPtrArray *derate_monitor_dup_services (DerateMonitor *monitor);
+
 /* The first sweep begins at once. */
 void derate_monitor_start (DerateMonitor *monitor);
 

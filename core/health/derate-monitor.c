@@ -19,13 +19,13 @@
 typedef struct
 {
   DerateService *service;
-  gint removed;    /* atomic */
-  guint epoch;     /* of the monitor, when the rest was set up */
-  gint64 due;      /* when the next check is to begin */
-  gint64 anchor;   /* when the last one was to begin */
-  gint64 refresh;  /* when to read the breaker if nothing else made us */
-  guint64 seen;    /* answers */
-  gboolean swept;  /* answered since the start */
+  gint removed; /* atomic */
+  guint epoch; /* of the monitor, when the rest was set up */
+  gint64 due; /* when the next check is to begin */
+  gint64 anchor; /* when the last one was to begin */
+  gint64 refresh; /* when to read the breaker if nothing else made us */
+  guint64 seen; /* answers */
+  gboolean swept; /* answered since the start */
   DerateServiceSchedule now;
 } Entry;
 
@@ -41,13 +41,14 @@ struct _DerateMonitor
 
   GMutex mutex;
   GPtrArray *entries; /* (element-type Entry) */
-  GSource *source;    /* NULL while stopped */
+  GSource *source; /* NULL while stopped */
   guint epoch;
   gint64 started;
 
   gint ready;
   gint local_suspect;
 
+  guint looked; /* the epoch of the last look () */
   gint64 expected; /* when look () was to be called at the latest */
 };
 
@@ -349,6 +350,9 @@ look (gpointer data)
   if (epoch == 0)
     return G_SOURCE_REMOVE;
 
+  if (monitor->looked != epoch)
+    monitor->expected = DERATE_CLOCK_NEVER;
+  monitor->looked = epoch;
   for (guint i = 0; i < entries->len; i++)
     set_up_entry (monitor, g_ptr_array_index (entries, i), epoch, now);
   forgive_lateness (monitor, entries, now);
@@ -398,6 +402,18 @@ derate_monitor_remove_service (DerateMonitor *monitor, DerateService *service)
   derate_waker_wake (monitor->waker);
 }
 
+GPtrArray *
+derate_monitor_dup_services (DerateMonitor *monitor)
+{
+  GPtrArray *services = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&monitor->mutex);
+
+  for (guint i = 0; i < monitor->entries->len; i++)
+    g_ptr_array_add (services,
+                     g_object_ref (((Entry *)g_ptr_array_index (monitor->entries, i))->service));
+  return services;
+}
+
 void
 derate_monitor_start (DerateMonitor *monitor)
 {
@@ -428,17 +444,15 @@ void
 derate_monitor_stop (DerateMonitor *monitor)
 {
   g_autoptr (GSource) source = NULL;
-  g_autoptr (GPtrArray) services = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GPtrArray) services = NULL;
 
   g_mutex_lock (&monitor->mutex);
   source = g_steal_pointer (&monitor->source);
-  for (guint i = 0; i < monitor->entries->len; i++)
-    g_ptr_array_add (services,
-                     g_object_ref (((Entry *)g_ptr_array_index (monitor->entries, i))->service));
   g_mutex_unlock (&monitor->mutex);
 
   if (source == NULL)
     return;
+  services = derate_monitor_dup_services (monitor);
   derate_waker_set_source (monitor->waker, NULL);
   g_source_destroy (source);
   for (guint i = 0; i < services->len; i++)

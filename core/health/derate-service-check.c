@@ -218,8 +218,8 @@ derate_service_get_schedule (DerateService *service, DerateServiceSchedule *sche
     .remote = service->remote,
     .last = streak->last,
     .n_answers = service->n_answers,
-    .fresh_until = streak->status != DERATE_HEALTH_STATUS_UNKNOWN ? service->fresh_until
-                                                                  : DERATE_CLOCK_NEVER,
+    .fresh_until =
+        streak->status != DERATE_HEALTH_STATUS_UNKNOWN ? service->fresh_until : DERATE_CLOCK_NEVER,
     .open_until = DERATE_CLOCK_NEVER,
     .interval = derate_health_check_config_get_interval (service->config),
     .fast_interval = derate_health_check_config_get_fast_interval (service->config),

@@ -186,21 +186,20 @@ derate_service_to_variant (DerateService *service)
   cause = derate_service_word_get_cause (word);
   age = MAX (now - last, 0) / (double)G_TIME_SPAN_SECOND;
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (
-      &builder, "{sv}", "status",
-      g_variant_new_string (
-          derate_health_status_get_nick (derate_service_word_get_status (word))));
+  g_variant_builder_add (&builder, "{sv}", "status",
+                         g_variant_new_string (derate_health_status_get_nick (
+                             derate_service_word_get_status (word))));
   g_variant_builder_add (&builder, "{sv}", "cause",
                          g_variant_new ("ms", cause != DERATE_HEALTH_CAUSE_NONE
                                                   ? derate_health_cause_get_nick (cause)
                                                   : NULL));
   g_variant_builder_add (&builder, "{sv}", "since",
                          g_variant_new_double (since / (double)G_TIME_SPAN_SECOND));
-  g_variant_builder_add (
-      &builder, "{sv}", "breaker",
-      g_variant_new ("ms", breaker != NULL
-                               ? derate_breaker_state_to_nick (derate_breaker_get_state (breaker))
-                               : NULL));
+  g_variant_builder_add (&builder, "{sv}", "breaker",
+                         g_variant_new ("ms", breaker != NULL
+                                                  ? derate_breaker_state_to_nick (
+                                                        derate_breaker_get_state (breaker))
+                                                  : NULL));
   g_variant_builder_add (&builder, "{sv}", "role",
                          g_variant_new_string (derate_service_role_get_nick (service->role)));
   g_variant_builder_add (&builder, "{sv}", "criticality",

@@ -43,14 +43,12 @@ log_step (DerateService *service, const Step *step)
 {
   const char *from = derate_health_status_get_nick (step->from);
   const char *to = derate_health_status_get_nick (step->to);
-  const char *cause = step->cause != DERATE_HEALTH_CAUSE_NONE
-                          ? derate_health_cause_get_nick (step->cause)
-                          : NULL;
+  const char *cause =
+      step->cause != DERATE_HEALTH_CAUSE_NONE ? derate_health_cause_get_nick (step->cause) : NULL;
   gboolean bad = step->to == DERATE_HEALTH_STATUS_DEGRADED || step->to == DERATE_HEALTH_STATUS_DOWN;
-  g_autofree char *message =
-      g_strdup_printf ("service %s: %s → %s%s%s%s", service->name, from, to,
-                       cause != NULL ? " (" : "", cause != NULL ? cause : "",
-                       cause != NULL ? ")" : "");
+  g_autofree char *message = g_strdup_printf ("service %s: %s → %s%s%s%s", service->name, from, to,
+                                              cause != NULL ? " (" : "", cause != NULL ? cause : "",
+                                              cause != NULL ? ")" : "");
 
   derate_log_event (bad ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_INFO, DERATE_EVENT_SERVICE_STATUS,
                     service->name, message, DERATE_FIELD_PREVIOUS_STATE, from, DERATE_FIELD_STATE,
@@ -124,8 +122,8 @@ ref_breaker (DerateService *service, DerateBreakerQuestion *question)
 
   question->role = service->role;
   question->degraded_rate = service->breaker_degraded_rate;
-  question->window = DERATE_SERVICE_STALE_INTERVALS *
-                     derate_health_check_config_get_interval (service->config);
+  question->window =
+      DERATE_SERVICE_STALE_INTERVALS * derate_health_check_config_get_interval (service->config);
   return service->breaker != NULL ? g_object_ref (service->breaker) : NULL;
 }
 
@@ -224,7 +222,8 @@ judge_latency (DerateService *service, DerateHealthReport *report, GTimeSpan lat
     return derate_health_report_ref (report);
   span = derate_time_span_to_string (latency);
   message = g_strdup_printf ("answered after %s", span);
-  return derate_health_report_new (DERATE_HEALTH_STATUS_DEGRADED, DERATE_HEALTH_CAUSE_SLOW, message);
+  return derate_health_report_new (DERATE_HEALTH_STATUS_DEGRADED, DERATE_HEALTH_CAUSE_SLOW,
+                                   message);
 }
 
 static char *
@@ -303,8 +302,8 @@ derate_service_take_answer (DerateService *service,
   gboolean given_up = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_autoptr (DerateHealthReport) report =
       raw != NULL ? judge_latency (service, raw, latency) : NULL;
-  gboolean good = report != NULL &&
-                  derate_health_report_get_status (report) == DERATE_HEALTH_STATUS_HEALTHY;
+  gboolean good =
+      report != NULL && derate_health_report_get_status (report) == DERATE_HEALTH_STATUS_HEALTHY;
   g_autofree char *text = good ? NULL : make_error_text (report, error);
   g_autofree char *old_text = NULL;
   g_autoptr (GPtrArray) waiters = NULL;

@@ -117,7 +117,6 @@ derate_service_word_compute (const DerateHealthStreak *streak,
 
   after_grace = status;
   if (status == DERATE_HEALTH_STATUS_UNKNOWN)
-    after_grace =
-        view->recent_success ? DERATE_HEALTH_STATUS_DEGRADED : DERATE_HEALTH_STATUS_DOWN;
+    after_grace = view->recent_success ? DERATE_HEALTH_STATUS_DEGRADED : DERATE_HEALTH_STATUS_DOWN;
   return derate_service_word (status, cause, after_grace);
 }

@@ -23,7 +23,8 @@ test_follow (void)
   g_autoptr (DerateHealthCheckConfig) copy = NULL;
 
   derate_health_check_config_set_timeout (config, 5 * G_TIME_SPAN_SECOND);
-  g_assert_cmpint (derate_health_check_config_get_slow (config), ==, 2500 * G_TIME_SPAN_MILLISECOND);
+  g_assert_cmpint (derate_health_check_config_get_slow (config), ==,
+                   2500 * G_TIME_SPAN_MILLISECOND);
   derate_health_check_config_set_interval (config, 1 * G_TIME_SPAN_SECOND);
   g_assert_cmpint (derate_health_check_config_get_fast_interval (config), ==,
                    1 * G_TIME_SPAN_SECOND);
@@ -68,8 +69,8 @@ test_text (gconstpointer data)
   g_autoptr (DerateHealthCheckConfig) config = derate_health_check_config_new ();
   g_autoptr (DerateHealthCheckConfig) before = derate_health_check_config_copy (config);
   g_autoptr (GError) error = NULL;
-  gboolean taken = derate_health_check_config_set_from_string (config, texts[i].key, texts[i].value,
-                                                               &error);
+  gboolean taken =
+      derate_health_check_config_set_from_string (config, texts[i].key, texts[i].value, &error);
 
   if (texts[i].error == NULL)
     {
@@ -108,8 +109,9 @@ main (int argc, char **argv)
   g_test_add_func ("/health/check-config/conflict", test_conflict);
   for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
     {
-      g_autofree char *path = g_strdup_printf ("/health/check-config/text/%" G_GSIZE_FORMAT "-%s=%s",
-                                               i, texts[i].key, texts[i].value);
+      g_autofree char *path =
+          g_strdup_printf ("/health/check-config/text/%" G_GSIZE_FORMAT "-%s=%s", i, texts[i].key,
+                           texts[i].value);
 
       g_test_add_data_func (path, GSIZE_TO_POINTER (i), test_text);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "derate-health-collector-private.h"
 #include "derate-monitor-private.h"
 #include "derate-service-room-private.h"
 #include "fake-check.h"
@@ -309,10 +310,16 @@ test_four_at_once (Fixture *f, gconstpointer data)
 static void
 test_none_starves (Fixture *f, gconstpointer data)
 {
+  g_autoptr (DerateHealthCheckConfig) config = derate_health_check_config_new ();
+
   /* Twice as much to do as there is time: everybody gets the same. */
+  derate_health_check_config_set_interval (config, 5 * SECOND);
   add_services (f, MANY);
   for (guint i = 0; i < MANY; i++)
-    f->checks[i]->behaviour = FAKE_HANG;
+    {
+      f->checks[i]->behaviour = FAKE_HANG;
+      derate_service_set_check_config (f->services[i], config);
+    }
   start (f);
   advance (f, 200 * SECOND); /* at most 400 runs of two seconds */
   for (guint i = 0; i < MANY; i++)
@@ -339,6 +346,8 @@ test_stuck_hold_no_place (Fixture *f, gconstpointer data)
 static void
 test_never_overlaps (Fixture *f, gconstpointer data)
 {
+  g_autoptr (DerateHealthCheckConfig) config = derate_health_check_config_new ();
+
   add_services (f, 1);
   start (f);
   f->checks[0]->behaviour = FAKE_IGNORE;
@@ -346,8 +355,13 @@ test_never_overlaps (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->checks[0]->n_started, ==, 2);
   g_assert_cmpuint (f->checks[0]->n_cancelled, ==, 1);
 
-  /* One timeout is not enough to be down, and there is no second: it is not known. */
-  advance (f, 30 * SECOND);
+  /* One timeout is not enough to be down, and there is no second: after three of the intervals it
+   * was found in it is not known, whenever else we look. */
+  derate_health_check_config_set_interval (config, 7 * SECOND);
+  derate_service_set_check_config (f->services[0], config);
+  advance (f, 30 * SECOND - 1);
+  assert_status (f->services[0], DERATE_HEALTH_STATUS_HEALTHY, DERATE_HEALTH_CAUSE_NONE);
+  advance (f, 1);
   g_assert_cmpuint (f->checks[0]->n_started, ==, 2);
   assert_status (f->services[0], DERATE_HEALTH_STATUS_UNKNOWN, DERATE_HEALTH_CAUSE_STALE);
 
@@ -431,12 +445,13 @@ test_one_is_no_suspect (Fixture *f, gconstpointer data)
 /* Breakers */
 
 static DerateBreaker *
-add_breaker (Fixture *f, DerateService *service)
+add_breaker (Fixture *f, DerateService *service, GTimeSpan open_duration)
 {
   g_autoptr (DerateBreakerConfig) config = derate_breaker_config_new ();
   g_autoptr (DerateBreaker) breaker = NULL;
 
   derate_breaker_config_set_failure_threshold (config, 1);
+  derate_breaker_config_set_open_duration (config, open_duration);
   derate_breaker_config_set_open_duration_jitter (config, 0);
   breaker = derate_breaker_new_with_clock ("b", config, f->clock);
   derate_service_set_breaker (service, breaker);
@@ -460,12 +475,12 @@ test_open_until (Fixture *f, gconstpointer data)
 
   add_services (f, 1);
   derate_service_set_health_check (f->services[0], NULL);
-  breaker = add_breaker (f, f->services[0]);
+  breaker = add_breaker (f, f->services[0], 2 * SECOND);
   start (f);
   advance (f, 3 * SECOND);
   fail_call (breaker);
   assert_status (f->services[0], DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_BREAKER_OPEN);
-  advance (f, 60 * SECOND - 1);
+  advance (f, 2 * SECOND - 1); /* long before it would be looked at otherwise */
   g_assert_cmpint (derate_breaker_get_state (breaker), ==, DERATE_BREAKER_STATE_OPEN);
   advance (f, 1);
   g_assert_cmpint (derate_breaker_get_state (breaker), ==, DERATE_BREAKER_STATE_HALF_OPEN);
@@ -478,7 +493,7 @@ test_checks_close_breaker (Fixture *f, gconstpointer data)
   g_autoptr (DerateBreaker) breaker = NULL;
 
   add_services (f, 1);
-  breaker = add_breaker (f, f->services[0]);
+  breaker = add_breaker (f, f->services[0], 60 * SECOND);
   start (f);
   advance (f, 5 * SECOND);
   fail_call (breaker);
@@ -571,6 +586,57 @@ test_stop_stuck (Fixture *f, gconstpointer data)
 }
 
 static void
+test_start_again (Fixture *f, gconstpointer data)
+{
+  add_services (f, 1);
+  start (f);
+  advance (f, 5 * SECOND);
+  derate_monitor_stop (f->monitor);
+  advance (f, 60 * SECOND);
+  f->checks[0]->behaviour = FAKE_FAIL;
+  start (f);
+
+  /* To be stopped is not to stand still: what was found then is old. */
+  assert_status (f->services[0], DERATE_HEALTH_STATUS_UNKNOWN, DERATE_HEALTH_CAUSE_STALE);
+}
+
+static gboolean
+count_call (gpointer data)
+{
+  (*(guint *)data)++;
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_waker (Fixture *f, gconstpointer data)
+{
+  g_autoptr (DerateWaker) waker = derate_waker_new (f->clock);
+  g_autoptr (GSource) source = derate_clock_source_new (f->clock, DERATE_CLOCK_NEVER);
+  guint n_calls = 0;
+
+  derate_waker_wake (waker); /* nobody there */
+  g_source_set_callback (source, count_call, &n_calls, NULL);
+  g_source_attach (source, NULL);
+  derate_waker_set_source (waker, source);
+  derate_waker_begin (waker);
+  derate_waker_sleep_until (waker, derate_clock_get_time (f->clock) + SECOND);
+  advance (f, 0);
+  g_assert_cmpuint (n_calls, ==, 0);
+  derate_waker_wake (waker);
+  advance (f, 0);
+  g_assert_cmpuint (n_calls, ==, 1);
+
+  /* A wake between the look and the sleep. */
+  derate_waker_begin (waker);
+  derate_waker_wake (waker);
+  derate_waker_sleep_until (waker, derate_clock_get_time (f->clock) + SECOND);
+  advance (f, 0);
+  g_assert_cmpuint (n_calls, ==, 2);
+  g_source_destroy (source);
+  derate_waker_wake (waker);
+}
+
+static void
 test_add_and_remove (Fixture *f, gconstpointer data)
 {
   add_services (f, 1);
@@ -585,6 +651,54 @@ test_add_and_remove (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->checks[1]->n_started, ==, 7);
 }
 
+/* Metrics */
+
+static void
+assert_line (const char *text, const char *line)
+{
+  g_autofree char *with_newline = g_strdup_printf ("\n%s\n", line);
+
+  if (strstr (text, with_newline) == NULL)
+    g_test_message ("no line “%s” in:%s", line, text);
+  g_assert_nonnull (strstr (text, with_newline));
+}
+
+static void
+test_metrics (Fixture *f, gconstpointer data)
+{
+  g_autoptr (DerateMetricsRegistry) registry = derate_metrics_registry_new ();
+  g_autoptr (DerateHealthCollector) collector = derate_health_collector_new (f->monitor);
+  g_autofree char *before = NULL;
+  g_autofree char *after = NULL;
+
+  derate_metrics_registry_add_collector (registry, DERATE_METRICS_COLLECTOR (collector));
+  add_services (f, 2);
+
+  /* Every series is there before its first event. */
+  before = derate_metrics_registry_render (registry);
+  assert_line (before, "# TYPE service_health_status gauge");
+  assert_line (before, "service_health_status{service=\"s0\"} 0");
+  assert_line (before, "# TYPE service_health_check_duration_seconds histogram");
+  assert_line (before, "service_health_check_duration_seconds_count{service=\"s0\"} 0");
+  assert_line (before, "# TYPE service_health_check_errors_total counter");
+  assert_line (before, "service_health_check_errors_total{service=\"s1\"} 0");
+
+  f->checks[0]->delay = 30 * G_TIME_SPAN_MILLISECOND;
+  f->checks[1]->behaviour = FAKE_FAIL;
+  start (f);
+  advance (f, SECOND);
+  after = derate_metrics_registry_render (registry);
+  assert_line (after, "service_health_status{service=\"s0\"} 1");
+  assert_line (after, "service_health_status{service=\"s1\"} 0");
+  assert_line (after,
+               "service_health_check_duration_seconds_bucket{service=\"s0\",le=\"0.025\"} 0");
+  assert_line (after, "service_health_check_duration_seconds_bucket{service=\"s0\",le=\"0.05\"} 1");
+  assert_line (after, "service_health_check_duration_seconds_bucket{service=\"s0\",le=\"+Inf\"} 1");
+  assert_line (after, "service_health_check_duration_seconds_sum{service=\"s0\"} 0.03");
+  assert_line (after, "service_health_check_duration_seconds_count{service=\"s1\"} 0");
+  assert_line (after, "service_health_check_errors_total{service=\"s1\"} 1");
+}
+
 /* Contexts */
 
 typedef struct
@@ -593,6 +707,7 @@ typedef struct
   GMutex mutex;
   GCond cond;
   gboolean owns; /* the context */
+  gboolean flushed;
 } Thread;
 
 static gpointer
@@ -628,6 +743,31 @@ start_thread (Thread *thread, GMainContext *context)
 }
 
 static gboolean
+on_flushed (gpointer data)
+{
+  Thread *thread = data;
+
+  g_mutex_lock (&thread->mutex);
+  thread->flushed = TRUE;
+  g_cond_signal (&thread->cond);
+  g_mutex_unlock (&thread->mutex);
+  return G_SOURCE_REMOVE;
+}
+
+/* Until the other thread has run what it queued for itself: the clock only waits for its sources. */
+static void
+flush_thread (Thread *thread)
+{
+  thread->flushed = FALSE;
+  g_main_context_invoke_full (g_main_loop_get_context (thread->loop), G_PRIORITY_LOW, on_flushed,
+                              thread, NULL);
+  g_mutex_lock (&thread->mutex);
+  while (!thread->flushed)
+    g_cond_wait (&thread->cond, &thread->mutex);
+  g_mutex_unlock (&thread->mutex);
+}
+
+static gboolean
 quit_loop (gpointer data)
 {
   g_main_loop_quit (data);
@@ -656,8 +796,15 @@ test_threads (void)
   add_services (&f, 2);
   f.checks[1]->threading = DERATE_HEALTH_CHECK_OWNER_CONTEXT;
   start (&f);
+  flush_thread (&loop);
   for (guint i = 0; i < 40; i++)
-    advance (&f, SECOND);
+    {
+      advance (&f, SECOND);
+      flush_thread (&loop);
+    }
+  advance (&f, 0);
+  g_assert_cmpuint (f.checks[0]->n_started, >=, 4);
+  g_assert_cmpuint (f.checks[1]->n_started, >=, 4);
   g_assert_true (derate_monitor_is_ready (f.monitor));
   g_assert_true (f.checks[0]->thread == thread);
   g_assert_true (f.checks[1]->thread == g_thread_self ());
@@ -845,8 +992,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_log_set_writer_func (drop_log, NULL, NULL);
-#define ADD(name, func) \
-  g_test_add ("/health/monitor/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func) g_test_add ("/health/monitor/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("start/first-sweep", test_first_sweep);
   ADD ("start/without-services", test_ready_without_services);
   ADD ("start/grace-ends", test_grace_ends);
@@ -870,7 +1016,10 @@ main (int argc, char **argv)
   ADD ("control/request", test_request);
   ADD ("control/stop", test_stop);
   ADD ("control/stop-stuck", test_stop_stuck);
+  ADD ("control/start-again", test_start_again);
+  ADD ("control/waker", test_waker);
   ADD ("control/add-and-remove", test_add_and_remove);
+  ADD ("metrics", test_metrics);
   g_test_add_func ("/health/monitor/contexts/threads", test_threads);
   g_test_add_func ("/health/monitor/contexts/owner-is-stuck", test_owner_is_stuck);
   return g_test_run ();

@@ -443,8 +443,8 @@ static void
 test_open_at_once (Fixture *f, gconstpointer data)
 {
   g_autoptr (DerateBreaker) breaker = make_breaker (f, 3);
-  g_autoptr (DerateService) other = derate_service_new ("sessions", DERATE_SERVICE_ROLE_NONE,
-                                                        f->clock);
+  g_autoptr (DerateService) other =
+      derate_service_new ("sessions", DERATE_SERVICE_ROLE_NONE, f->clock);
   Hook hook = { 0 };
   Hook other_hook = { 0 };
   gpointer thread;
@@ -684,8 +684,7 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, GSIZE_TO_POINTER (i), test_word);
     }
-#define ADD(name, func) \
-  g_test_add ("/health/service/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func) g_test_add ("/health/service/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("unknown", test_unknown);
   ADD ("fall-and-rise", test_fall_and_rise);
   ADD ("slow", test_slow);
