@@ -11,9 +11,11 @@
 #include <derate-call.h>
 #include <derate-clock.h>
 #include <derate-config.h>
+#include <derate-core.h>
 #include <derate-counter.h>
 #include <derate-degradation-manager.h>
 #include <derate-enum-types.h>
+#include <derate-degradation-manager.h>
 #include <derate-error.h>
 #include <derate-fallback-chain.h>
 #include <derate-fallback-cycle.h>

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "derate-breaker-private.h"
+#include "derate-error.h"
 
 /* Threads: the mutex guards the table and the queue. No breaker's mutex is taken while it is held, and
  * no breaker is freed under it. */
@@ -173,6 +174,18 @@ evict_one (DerateBreakerRegistry *self, DerateBreaker *but)
   return FALSE;
 }
 
+/* Takes a reference; called locked, for a name that is free. */
+static void
+insert_locked (DerateBreakerRegistry *registry, DerateBreaker *breaker)
+{
+  Entry *entry = g_new0 (Entry, 1);
+
+  entry->breaker = g_object_ref (breaker);
+  entry->link.data = entry;
+  g_hash_table_insert (registry->entries, (gpointer)derate_breaker_get_name (breaker), entry);
+  g_queue_push_head_link (&registry->recent, &entry->link);
+}
+
 /**
  * derate_breaker_registry_get_or_create:
  * @registry: a registry
@@ -195,7 +208,6 @@ derate_breaker_registry_get_or_create (DerateBreakerRegistry *registry,
 {
   g_autoptr (DerateBreaker) fresh = NULL;
   DerateBreaker *breaker;
-  Entry *entry;
 
   g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), NULL);
   g_return_val_if_fail (name != NULL && *name != '\0', NULL);
@@ -214,13 +226,7 @@ derate_breaker_registry_get_or_create (DerateBreakerRegistry *registry,
   g_mutex_lock (&registry->mutex);
   breaker = use_locked (registry, name);
   if (breaker == NULL)
-    {
-      entry = g_new0 (Entry, 1);
-      entry->breaker = g_object_ref (fresh);
-      entry->link.data = entry;
-      g_hash_table_insert (registry->entries, (gpointer)derate_breaker_get_name (fresh), entry);
-      g_queue_push_head_link (&registry->recent, &entry->link);
-    }
+    insert_locked (registry, fresh);
   g_mutex_unlock (&registry->mutex);
   if (breaker != NULL)
     return breaker;
@@ -230,6 +236,39 @@ derate_breaker_registry_get_or_create (DerateBreakerRegistry *registry,
   while (evict_one (registry, fresh))
     ;
   return g_steal_pointer (&fresh);
+}
+
+/**
+ * derate_breaker_registry_add:
+ * @registry: a registry
+ * @breaker: a breaker of the same clock
+ * @error: where to put the error
+ *
+ * Adds a breaker that was made elsewhere. Adding one that is in it already does nothing. May be called
+ * from any thread.
+ *
+ * Returns: %FALSE with %DERATE_ERROR_EXISTS where another breaker has its name
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_breaker_registry_add (DerateBreakerRegistry *registry, DerateBreaker *breaker, GError **error)
+{
+  g_autoptr (DerateBreaker) other = NULL;
+
+  g_return_val_if_fail (DERATE_IS_BREAKER_REGISTRY (registry), FALSE);
+  g_return_val_if_fail (DERATE_IS_BREAKER (breaker), FALSE);
+
+  g_mutex_lock (&registry->mutex);
+  other = use_locked (registry, derate_breaker_get_name (breaker));
+  if (other == NULL)
+    insert_locked (registry, breaker);
+  g_mutex_unlock (&registry->mutex);
+  if (other == NULL || other == breaker)
+    return TRUE;
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_EXISTS, "there is a breaker “%s” already",
+               derate_breaker_get_name (breaker));
+  return FALSE;
 }
 
 /**

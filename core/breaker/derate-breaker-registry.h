@@ -24,6 +24,11 @@ DerateBreaker *derate_breaker_registry_get_or_create (DerateBreakerRegistry     
                                                       gboolean                  *created);
 
 DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_registry_add (DerateBreakerRegistry *registry,
+                                      DerateBreaker         *breaker,
+                                      GError               **error);
+
+DERATE_AVAILABLE_IN_1_0
 DerateBreaker *derate_breaker_registry_lookup (DerateBreakerRegistry *registry,
                                                const char            *name);
 

@@ -20,6 +20,10 @@ DerateMonitor *derate_monitor_new (DerateClock  *clock,
                                    GMainContext *check_context,
                                    GMainContext *owner_context);
 
+/* How long the first sweep is waited for, 5 s unless said. Before start (). */
+void derate_monitor_set_grace (DerateMonitor *monitor,
+                               GTimeSpan      grace);
+
 /* For tests: the same jitter each time. */
 void derate_monitor_set_seed (DerateMonitor *monitor,
                               guint32        seed);

@@ -12,7 +12,7 @@
  * context and so never twice at once. */
 
 #define MAX_CHECKS_AT_ONCE 4
-#define GRACE (5 * G_TIME_SPAN_SECOND)
+#define DEFAULT_GRACE (5 * G_TIME_SPAN_SECOND)
 #define LATE (1 * G_TIME_SPAN_SECOND)
 #define BREAKER_RETRY (100 * G_TIME_SPAN_MILLISECOND)
 
@@ -44,6 +44,7 @@ struct _DerateMonitor
   GSource *source; /* NULL while stopped */
   guint epoch;
   gint64 started;
+  GTimeSpan grace; /* before start () only */
 
   gint ready;
   gint local_suspect;
@@ -93,6 +94,7 @@ derate_monitor_new (DerateClock *clock, GMainContext *check_context, GMainContex
   monitor->check_context = ref_context (check_context);
   monitor->owner_context = ref_context (owner_context);
   monitor->waker = derate_waker_new (clock);
+  monitor->grace = DEFAULT_GRACE;
   monitor->rand = g_rand_new ();
   monitor->entries = g_ptr_array_new_with_free_func (entry_unref);
   monitor->expected = DERATE_CLOCK_NEVER;
@@ -110,6 +112,12 @@ void
 derate_monitor_unref (DerateMonitor *monitor)
 {
   g_atomic_rc_box_release_full (monitor, monitor_clear);
+}
+
+void
+derate_monitor_set_grace (DerateMonitor *monitor, GTimeSpan grace)
+{
+  monitor->grace = grace;
 }
 
 void
@@ -359,8 +367,8 @@ look (gpointer data)
   for (guint i = 0; i < entries->len; i++)
     read_entry (monitor, g_ptr_array_index (entries, i), now);
   start_checks (entries, now);
-  changed = judge (monitor, entries, now, started + GRACE);
-  monitor->expected = find_deadline (monitor, entries, now, started + GRACE);
+  changed = judge (monitor, entries, now, started + monitor->grace);
+  monitor->expected = find_deadline (monitor, entries, now, started + monitor->grace);
 
   let_go (monitor, entries, epoch);
   if (changed && monitor->hook != NULL)

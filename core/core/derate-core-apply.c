@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-core-apply-private.h"
+
+#include <string.h>
+
+#include "derate-core-plan-private.h"
+#include "derate-core-run-private.h"
+#include "derate-degradation-manager-private.h"
+#include "derate-enum-types.h"
+#include "derate-env-private.h"
+#include "derate-error.h"
+#include "derate-names-private.h"
+
+gboolean
+derate_core_apply_environment (DerateCore *core, GError **error)
+{
+  gboolean enabled;
+  gboolean metrics;
+
+  if (!derate_env_get_boolean (DERATE_ENV_ENABLE, TRUE, &enabled, error) ||
+      !derate_env_get_boolean (DERATE_ENV_METRICS, TRUE, &metrics, error))
+    return FALSE;
+  core->disabled = !enabled;
+  derate_metrics_registry_set_enabled (core->metrics, metrics);
+  return TRUE;
+}
+
+static void
+note (GPtrArray *changes, const char *name, const char *what)
+{
+  if (changes != NULL)
+    g_ptr_array_add (changes, g_strdup_printf ("service %s %s", name, what));
+}
+
+static DerateBreaker *
+apply_breaker (DerateCore *core, DeratePlannedService *planned, const char *group)
+{
+  gboolean created;
+  DerateBreaker *breaker =
+      derate_breaker_registry_get_or_create (core->breakers, planned->breaker_name,
+                                             planned->breaker_config, &created);
+  DerateBreakerMode mode =
+      derate_config_get_enum (core->config, group, "breaker-mode", DERATE_TYPE_BREAKER_MODE,
+                              DERATE_BREAKER_MODE_NORMAL);
+
+  /* Checked in the plan, so it cannot fail; an equal configuration changes nothing. */
+  if (!created)
+    derate_breaker_reconfigure (breaker, planned->breaker_config, NULL);
+  if (core->disabled)
+    mode = DERATE_BREAKER_MODE_DISABLED;
+  if (created && mode != DERATE_BREAKER_MODE_NORMAL)
+    derate_breaker_set_mode (breaker, mode);
+  return breaker;
+}
+
+/* Also on a service that runs: its setters may be called then. */
+static void
+configure_service (DerateCore *core, DerateService *service, DeratePlannedService *planned)
+{
+  g_autofree char *group = g_strconcat ("service ", planned->name, NULL);
+  g_autoptr (DerateBreaker) breaker = apply_breaker (core, planned, group);
+
+  derate_service_set_criticality (service, planned->criticality);
+  derate_service_set_plugin (service, planned->plugin);
+  derate_service_set_check_config (service, planned->check_config);
+  derate_service_set_health_check (service, planned->check);
+  derate_service_set_breaker (service, breaker);
+  derate_service_set_breaker_degraded_rate (service,
+                                            derate_config_get_double (core->config, group,
+                                                                      "breaker-degraded-rate",
+                                                                      DERATE_SERVICE_RATE_DEFAULT));
+}
+
+static void
+apply_service (DerateCore *core,
+               DeratePlannedService *planned,
+               DerateConfig *old,
+               GPtrArray *changes)
+{
+  g_autoptr (DerateService) service = derate_core_lookup_service (core, planned->name);
+  g_autofree char *group = g_strconcat ("service ", planned->name, NULL);
+  g_autofree char *breaker_group = g_strconcat ("breaker ", planned->breaker_name, NULL);
+
+  if (service != NULL && derate_service_get_role (service) == planned->role)
+    {
+      if (old != NULL && derate_config_group_equal (old, core->config, group) &&
+          derate_config_group_equal (old, core->config, breaker_group) &&
+          derate_config_group_equal (old, core->config, "derate"))
+        return;
+      configure_service (core, service, planned);
+      note (changes, planned->name, "changed");
+      return;
+    }
+  if (service != NULL)
+    derate_core_withdraw_service (core, service);
+  g_clear_object (&service);
+  service = derate_service_new (planned->name, planned->role, core->clock);
+  configure_service (core, service, planned);
+  derate_core_insert_service (core, service);
+  note (changes, planned->name, "added");
+}
+
+static gboolean
+is_planned (DerateCorePlan *plan, const char *name)
+{
+  for (guint i = 0; i < plan->services->len; i++)
+    if (strcmp (((DeratePlannedService *)g_ptr_array_index (plan->services, i))->name, name) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+/* Services that the old configuration had and the new one has not; those the program added by hand
+ * stay. */
+static void
+withdraw_missing (DerateCore *core, DerateCorePlan *plan, DerateConfig *old, GPtrArray *changes)
+{
+  g_autoptr (GPtrArray) services = derate_core_snapshot_services (core);
+
+  for (guint i = 0; i < services->len; i++)
+    {
+      DerateService *service = g_ptr_array_index (services, i);
+      const char *name = derate_service_get_name (service);
+      g_autofree char *group = g_strconcat ("service ", name, NULL);
+
+      if (is_planned (plan, name) || !derate_config_has_group (old, group))
+        continue;
+      derate_core_withdraw_service (core, service);
+      derate_breaker_registry_remove (core->breakers, name);
+      note (changes, name, "removed");
+    }
+}
+
+static void
+apply_recovery (DerateCore *core)
+{
+  DerateConfig *config = core->config;
+
+  /* The defaults are those of semantics §4. */
+  derate_degradation_manager_set_recovery (core->manager,
+                                           derate_config_get_enum (config, "derate", "recovery",
+                                                                   DERATE_TYPE_RECOVERY_MODE,
+                                                                   DERATE_RECOVERY_MODE_DIRECT),
+                                           derate_config_get_duration (config, "derate",
+                                                                       "recovery-interval",
+                                                                       30 * G_TIME_SPAN_SECOND),
+                                           derate_config_get_duration (config, "derate",
+                                                                       "recovery-hold",
+                                                                       30 * G_TIME_SPAN_SECOND),
+                                           derate_config_get_boolean (config, "derate",
+                                                                      "recovery-damping", TRUE));
+  derate_degradation_manager_set_enforced (core->manager,
+                                           !core->disabled &&
+                                               derate_config_get_boolean (config, "derate",
+                                                                          "enforce", TRUE));
+  derate_monitor_set_grace (core->monitor, derate_config_get_duration (config, "derate", "grace",
+                                                                       5 * G_TIME_SPAN_SECOND));
+}
+
+static const char *const fixed_keys[] = { "name", "metrics-prefix", "metrics-breaker-label",
+                                          "state-dir" };
+
+/* What cannot change while the program runs. */
+static gboolean
+check_fixed (DerateConfig *old, DerateConfig *config, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (fixed_keys); i++)
+    {
+      g_autofree char *origin = derate_config_dup_origin (config, "derate", fixed_keys[i]);
+
+      if (g_strcmp0 (derate_config_get_text (old, "derate", fixed_keys[i], NULL),
+                     derate_config_get_text (config, "derate", fixed_keys[i], NULL)) == 0)
+        continue;
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG,
+                   "%s: cannot change while the program runs", origin);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+apply_metrics (DerateCore *core, DerateConfig *config, GError **error)
+{
+  const char *prefix = derate_config_get_text (config, "derate", "metrics-prefix", NULL);
+  const char *label = derate_config_get_text (config, "derate", "metrics-breaker-label", NULL);
+
+  return (prefix == NULL || derate_metrics_registry_set_prefix (core->metrics, prefix, error)) &&
+         (label == NULL || derate_metrics_registry_set_breaker_label (core->metrics, label, error));
+}
+
+static gboolean
+check_features (DerateCorePlan *plan, GError **error)
+{
+  g_autoptr (GPtrArray) inputs = derate_core_plan_list_inputs (plan);
+  g_autoptr (DerateRuleSet) rules =
+      derate_rule_set_new (inputs, plan->rules, plan->rules_mode, error);
+
+  return rules != NULL && derate_degradation_manager_check_features (rules, plan->features, error);
+}
+
+gboolean
+derate_core_apply_config (DerateCore *core,
+                          DerateConfig *config,
+                          GPtrArray *changes,
+                          GError **error)
+{
+  g_autoptr (DerateCorePlan) plan = NULL;
+  g_autoptr (DerateConfig) old = NULL;
+
+  if (core->config != NULL && !check_fixed (core->config, config, error))
+    return FALSE;
+  plan = derate_core_plan_new (config, core->plugins, error);
+  if (plan == NULL || !check_features (plan, error) ||
+      (core->config == NULL && !apply_metrics (core, config, error)))
+    return FALSE;
+
+  old = g_steal_pointer (&core->config);
+  core->config = derate_config_ref (config);
+  for (guint i = 0; i < plan->services->len; i++)
+    apply_service (core, g_ptr_array_index (plan->services, i), old, changes);
+  if (old != NULL)
+    withdraw_missing (core, plan, old, changes);
+  g_clear_pointer (&core->rules, g_ptr_array_unref);
+  g_clear_pointer (&core->features, g_ptr_array_unref);
+  core->rules = g_ptr_array_ref (plan->rules);
+  core->rules_mode = plan->rules_mode;
+  core->features = g_ptr_array_ref (plan->features);
+  apply_recovery (core);
+  return derate_core_update_inputs (core, error);
+}
+
+/**
+ * derate_core_reload:
+ * @core: a core made from a file
+ * @error: where to put the error
+ *
+ * Reads the file again and makes the core be what it says: all is checked first, and on an error
+ * the old configuration goes on. An unchanged breaker keeps its statistics. In the owner's thread.
+ *
+ * Returns: (transfer full): what changed, in words, or %NULL with %DERATE_ERROR_INVALID_CONFIG, or
+ *   %DERATE_ERROR_INVALID_STATE where there is no file
+ *
+ * Since: 1.0
+ */
+char **
+derate_core_reload (DerateCore *core, GError **error)
+{
+  g_autoptr (DerateConfig) config = NULL;
+  g_autoptr (GPtrArray) changes = g_ptr_array_new_with_free_func (g_free);
+
+  g_return_val_if_fail (DERATE_IS_CORE (core), NULL);
+
+  if (core->config_path == NULL)
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE,
+                   "core “%s” was not made from a file", core->name);
+      return NULL;
+    }
+  config = derate_config_new_from_file (core->config_path, error);
+  if (config == NULL || !derate_core_apply_config (core, config, changes, error))
+    return NULL;
+  g_ptr_array_set_free_func (changes, NULL);
+  g_ptr_array_add (changes, NULL);
+  return (char **)g_ptr_array_steal (changes, NULL);
+}

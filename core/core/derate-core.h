@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <derate-breaker-registry.h>
+#include <derate-config.h>
+#include <derate-degradation-manager.h>
+#include <derate-fallback-factory.h>
+#include <derate-metrics-registry.h>
+#include <derate-plugin-loader.h>
+#include <derate-service.h>
+
+G_BEGIN_DECLS
+
+#define DERATE_TYPE_CORE (derate_core_get_type ())
+
+DERATE_AVAILABLE_IN_1_0
+G_DECLARE_FINAL_TYPE (DerateCore, derate_core, DERATE, CORE, GObject)
+
+DERATE_AVAILABLE_IN_1_0
+DerateCore *derate_core_new (const char  *name,
+                             DerateClock *clock,
+                             GError     **error);
+
+DERATE_AVAILABLE_IN_1_0
+DerateCore *derate_core_new_from_file (const char  *path,
+                                       DerateClock *clock,
+                                       GError     **error);
+
+DERATE_AVAILABLE_IN_1_0
+DerateCore *derate_core_new_from_config (DerateConfig *config,
+                                         DerateClock  *clock,
+                                         GError      **error);
+
+DERATE_AVAILABLE_IN_1_0
+DerateCore *derate_core_get_default (void);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_core_set_default (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_core_get_name (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateClock *derate_core_get_clock (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateBreakerRegistry *derate_core_get_breakers (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+GListModel *derate_core_get_services (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateDegradationManager *derate_core_get_degradation_manager (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateFallbackFactory *derate_core_get_fallbacks (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateMetricsRegistry *derate_core_get_metrics (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DeratePluginLoader *derate_core_get_plugins (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateConfig *derate_core_get_config (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_core_add_service (DerateCore    *core,
+                                  DerateService *service,
+                                  GError       **error);
+
+DERATE_AVAILABLE_IN_1_0
+DerateService *derate_core_lookup_service (DerateCore *core,
+                                           const char *name);
+
+DERATE_AVAILABLE_IN_1_0
+DerateBreaker *derate_core_lookup_breaker (DerateCore *core,
+                                           const char *name);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_core_start_async (DerateCore         *core,
+                              GCancellable       *cancellable,
+                              GAsyncReadyCallback callback,
+                              gpointer            user_data);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_core_start_finish (DerateCore   *core,
+                                   GAsyncResult *result,
+                                   GError      **error);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_core_stop_async (DerateCore         *core,
+                             GCancellable       *cancellable,
+                             GAsyncReadyCallback callback,
+                             gpointer            user_data);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_core_stop_finish (DerateCore   *core,
+                                  GAsyncResult *result,
+                                  GError      **error);
+
+DERATE_AVAILABLE_IN_1_0
+char **derate_core_reload (DerateCore *core,
+                           GError    **error);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_core_is_ready (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_core_get_loop_lag (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_core_dup_status (DerateCore *core,
+                                  gboolean    details);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_core_dup_service (DerateCore    *core,
+                                   DerateService *service,
+                                   gboolean       details);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_core_dup_breakers (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_core_dup_health (DerateCore *core);
+
+G_END_DECLS

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-monitor-thread-private.h"
+
+struct _DerateMonitorThread
+{
+  GThread *thread;
+  GMainContext *context;
+  GMainLoop *loop;
+};
+
+static gpointer
+run (gpointer data)
+{
+  DerateMonitorThread *thread = data;
+
+  g_main_context_push_thread_default (thread->context);
+  g_main_loop_run (thread->loop);
+  while (g_main_context_iteration (thread->context, FALSE))
+    ;
+  g_main_context_pop_thread_default (thread->context);
+  return NULL;
+}
+
+DerateMonitorThread *
+derate_monitor_thread_start (GMainContext *context)
+{
+  DerateMonitorThread *thread = g_new0 (DerateMonitorThread, 1);
+
+  thread->context = g_main_context_ref (context);
+  thread->loop = g_main_loop_new (context, FALSE);
+  thread->thread = g_thread_new ("derate-monitor", run, thread);
+  return thread;
+}
+
+static gboolean
+quit (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+derate_monitor_thread_stop (DerateMonitorThread *thread)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  /* As a source, so that a loop which has not begun to run yet is ended too. */
+  g_source_set_callback (source, quit, g_main_loop_ref (thread->loop),
+                         (GDestroyNotify)g_main_loop_unref);
+  g_source_attach (source, thread->context);
+  g_thread_join (thread->thread);
+  g_main_loop_unref (thread->loop);
+  g_main_context_unref (thread->context);
+  g_free (thread);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <derate.h>
+#include <libsoup/soup.h>
+
+G_BEGIN_DECLS
+
+/**
+ * DerateHttpFlags:
+ * @DERATE_HTTP_METRICS: `/metrics`
+ * @DERATE_HTTP_HEALTH: `/health`, `/health/live`, `/health/ready`, `/health/SERVICE`
+ * @DERATE_HTTP_STATUS: `/degradation`, `/circuit-breakers`, without who holds and why
+ * @DERATE_HTTP_DETAILS: who holds a level and why in `/degradation`, and the services' error texts;
+ *   not for a public port
+ *
+ * What to serve.
+ *
+ * Since: 1.0
+ */
+typedef enum /*< flags >*/
+{
+  DERATE_HTTP_METRICS = 1 << 0,
+  DERATE_HTTP_HEALTH = 1 << 1,
+  DERATE_HTTP_STATUS = 1 << 2,
+  DERATE_HTTP_DETAILS = 1 << 3,
+} DerateHttpFlags;
+
+/**
+ * DERATE_HTTP_ALL:
+ *
+ * Everything, for a port that only operators reach.
+ *
+ * Since: 1.0
+ */
+#define DERATE_HTTP_ALL                                                                            \
+  (DERATE_HTTP_METRICS | DERATE_HTTP_HEALTH | DERATE_HTTP_STATUS | DERATE_HTTP_DETAILS)
+
+DERATE_AVAILABLE_IN_1_0
+void derate_http_mount (DerateCore     *core,
+                        SoupServer     *server,
+                        const char     *prefix,
+                        DerateHttpFlags flags);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_http_unmount (SoupServer *server,
+                          const char *prefix);
+
+G_END_DECLS
