@@ -7,9 +7,9 @@
 #include "derate-error.h"
 #include "derate-names-private.h"
 
-/* What a service's breaker and check are set to, from all the places that have a say: the weakest is
- * applied first. Within a breaker: built-in, environment, role, preset of [derate], preset of the
- * service, key in the file. */
+/* What a service's breaker and check are set to, from all the places that have a say: the weakest
+ * is applied first. Within a breaker: built-in, environment, role, preset of [derate], preset of
+ * the service, key in the file. */
 
 static const struct
 {
@@ -121,12 +121,13 @@ derate_config_resolve_breaker (DerateConfig *config,
  * @default_role: the role it has if its group names none: its plugin's
  * @error: where to put the error
  *
- * What the breaker of a service is set to. For each property the first that says something counts: a
- * `breaker-` key of the service or a key of the `[breaker]` that it names or that has its name, the
- * preset there, the preset of `[derate]`, the default of the role, the environment, the built-in.
+ * What the breaker of a service is set to. For each property the first that says something counts:
+ * a `breaker-` key of the service or a key of the `[breaker]` that it names or that has its name,
+ * the preset there, the preset of `[derate]`, the default of the role, the environment, the
+ * built-in.
  *
- * Errors: %DERATE_ERROR_INVALID_CONFIG, for a variable of the environment that does not parse and for
- * values that do not go together.
+ * Errors: %DERATE_ERROR_INVALID_CONFIG, for a variable of the environment that does not parse and
+ * for values that do not go together.
  *
  * Returns: (transfer full): the settings, or %NULL with @error set
  *
@@ -157,8 +158,8 @@ derate_config_dup_breaker_config (DerateConfig *config,
  * How a service is to be checked: its `check-` keys over `RESILIENCE_MONITORING_INTERVAL` of the
  * environment over the built-in.
  *
- * Errors: %DERATE_ERROR_INVALID_CONFIG, for a variable that does not parse and for values that do not
- * go together.
+ * Errors: %DERATE_ERROR_INVALID_CONFIG, for a variable that does not parse and for values that do
+ * not go together.
  *
  * Returns: (transfer full): the settings, or %NULL with @error set
  *
@@ -203,8 +204,8 @@ derate_config_dup_check_config (DerateConfig *config, const char *service, GErro
  * @config: a configuration
  * @service: the name of a service
  *
- * What the plugin of a service is told: `uri`, `password-file`, and the `check-` keys that the library
- * does not use itself. There may be a secret in it.
+ * What the plugin of a service is told: `uri`, `password-file`, and the `check-` keys that the
+ * library does not use itself. There may be a secret in it.
  *
  * Returns: (transfer full): an `a{ss}`
  *

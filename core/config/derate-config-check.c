@@ -161,10 +161,10 @@ check_feature (DerateConfig *config, DerateConfigGroup *group, GError **error)
   g_autoptr (DerateFeature) feature = NULL;
   g_autoptr (GError) local_error = NULL;
 
-  if (!require (config, group, "until", error))
-    return FALSE;
-  feature = derate_feature_parse (group->object, get (config, group, "needs"),
-                                  get (config, group, "until"), &local_error);
+  feature =
+      derate_feature_parse (group->object, get (config, group, "needs"),
+                            derate_config_get_text (config, group->name, "until", "emergency"),
+                            &local_error);
   return feature != NULL || refuse (group, "needs", error, skip_name (local_error->message));
 }
 

@@ -7,8 +7,8 @@
 #include "derate-level.h"
 #include "derate-time-span.h"
 
-/* Which groups there are, which keys they take, and what a value must be. Each check puts the value in
- * “”, and only there, so that it can be hidden where it came from the environment. */
+/* Which groups there are, which keys they take, and what a value must be. Each check puts the value
+ * in “”, and only there, so that it can be hidden where it came from the environment. */
 
 typedef struct _Field Field;
 

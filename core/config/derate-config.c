@@ -19,11 +19,11 @@
  * What a configuration file says, checked, with the place of every value. It touches no object:
  * something else makes them from it. Immutable, so it may be used in any thread.
  *
- * A file has groups and keys: `[service database]`, `check-interval=10s`; `#` begins a comment line.
- * Values are raw, but for `${NAME}` and `${NAME:-default}`, which take variables of the environment,
- * and `$$`, a dollar. Files `*.conf` in the folder `FILE.d` are read after `FILE`, in the order of
- * their names; a later one overrides key by key, and an empty value unsets. A group is named here by
- * the text between its brackets.
+ * A file has groups and keys: `[service database]`, `check-interval=10s`; `#` begins a comment
+ * line. Values are raw, but for `${NAME}` and `${NAME:-default}`, which take variables of the
+ * environment, and `$$`, a dollar. Files `*.conf` in the folder `FILE.d` are read after `FILE`, in
+ * the order of their names; a later one overrides key by key, and an empty value unsets. A group is
+ * named here by the text between its brackets.
  *
  * Since: 1.0
  */
@@ -132,8 +132,8 @@ config_new (void)
  * Reads a file and the `*.conf` in the folder `PATH.d` beside it, if there is one. Blocks while it
  * reads.
  *
- * Errors: %DERATE_ERROR_INVALID_CONFIG, with the file, the group, the key, the line and what is wrong;
- * never with a secret.
+ * Errors: %DERATE_ERROR_INVALID_CONFIG, with the file, the group, the key, the line and what is
+ * wrong; never with a secret.
  *
  * Returns: (transfer full): the configuration, or %NULL with @error set
  *

@@ -28,8 +28,8 @@
  *
  * Its descriptor is checked before anything of it is called. What the dynamic linker runs when a
  * module is opened (constructors) comes before any check: `deratectl check-plugin` opens one in a
- * process of its own. A module stays in memory for good. Each loader calls `register_func` of a module
- * once, so two of them in a program share the code and nothing else.
+ * process of its own. A module stays in memory for good. Each loader calls `register_func` of a
+ * module once, so two of them in a program share the code and nothing else.
  *
  * Load in the thread that made the loader, where `items-changed` is emitted; looking up and making
  * checks may be done in any thread.
@@ -141,7 +141,8 @@ derate_plugin_loader_new (void)
  * @loader: a loader
  * @folder: (type filename): a folder
  *
- * Looks in @folder too: before the environment's and the installed folder, after those added before.
+ * Looks in @folder too: before the environment's and the installed folder, after those added
+ * before.
  *
  * Since: 1.0
  */
@@ -242,7 +243,8 @@ finish_failed (DeratePluginLoader *self, DeratePlugin *plugin, GError *cause, GE
   return NULL;
 }
 
-/* The descriptor of a module that from here on stays, or NULL with an error that says what, not where. */
+/* The descriptor of a module that from here on stays, or NULL with an error that says what, not
+ * where. */
 static gboolean
 open_module (const char *path, const DeratePluginDescriptor **descriptor, GError **error)
 {
@@ -254,8 +256,12 @@ open_module (const char *path, const DeratePluginDescriptor **descriptor, GError
   module = g_module_open_full (path, G_MODULE_BIND_LOCAL, &local_error);
   if (module == NULL)
     {
+      g_autofree char *front = g_strconcat (path, ": ", NULL);
+      gsize skip = g_str_has_prefix (local_error->message, front) ? strlen (front) : 0;
+
+      /* The path is said once, by who calls this. */
       g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_PLUGIN, "it cannot be opened: %s",
-                   local_error->message);
+                   local_error->message + skip);
       return FALSE;
     }
   g_module_make_resident (module);
@@ -343,8 +349,9 @@ dup_name_of_file (const char *path, GError **error)
  * Loads one file. If it was loaded before, the same object is returned; a file that was refused
  * before is tried again.
  *
- * Errors: %DERATE_ERROR_NO_SUCH_PLUGIN if there is no such file; %DERATE_ERROR_INVALID_PLUGIN if it is
- * refused, and then it is in the list; %DERATE_ERROR_EXISTS if another file of that name is loaded.
+ * Errors: %DERATE_ERROR_NO_SUCH_PLUGIN if there is no such file; %DERATE_ERROR_INVALID_PLUGIN if it
+ * is refused, and then it is in the list; %DERATE_ERROR_EXISTS if another file of that name is
+ * loaded.
  *
  * Returns: (transfer none): the plugin, or %NULL with @error set
  *
@@ -446,8 +453,8 @@ derate_plugin_loader_load (DeratePluginLoader *loader, const char *name, GError 
  * @descriptor: a descriptor
  * @error: where to put the error
  *
- * Takes a plugin that is linked into the program, after the same checks. @descriptor need not outlive
- * the call; the functions in it must outlive @loader.
+ * Takes a plugin that is linked into the program, after the same checks. @descriptor need not
+ * outlive the call; the functions in it must outlive @loader.
  *
  * Errors: %DERATE_ERROR_INVALID_PLUGIN if it is refused, and it is in the list if it has a name;
  * %DERATE_ERROR_EXISTS if the name is taken.

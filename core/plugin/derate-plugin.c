@@ -300,8 +300,8 @@ derate_plugin_create_check (DeratePlugin *self,
  * @user_data: data for @factory
  * @destroy: (nullable): frees @user_data when the loader goes, or at once if the plugin is refused
  *
- * Registers the health check of a plugin. A plugin has one: registering a second makes it fail. To be
- * called inside `register_func` alone.
+ * Registers the health check of a plugin. A plugin has one: registering a second makes it fail. To
+ * be called inside `register_func` alone.
  *
  * Since: 1.0
  */

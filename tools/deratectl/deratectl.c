@@ -5,11 +5,10 @@
 #include <string.h>
 
 static const DeratectlVerb *const verbs[] = {
-  &deratectl_verb_list,    &deratectl_verb_status,
-  &deratectl_verb_explain, &deratectl_verb_history,
-  &deratectl_verb_hold,    &deratectl_verb_force,
-  &deratectl_verb_release, &deratectl_verb_breaker,
-  &deratectl_verb_service, NULL,
+  &deratectl_verb_list,         &deratectl_verb_status,       &deratectl_verb_explain,
+  &deratectl_verb_history,      &deratectl_verb_hold,         &deratectl_verb_force,
+  &deratectl_verb_release,      &deratectl_verb_breaker,      &deratectl_verb_service,
+  &deratectl_verb_check_config, &deratectl_verb_check_plugin, NULL,
 };
 
 static char *
@@ -18,7 +17,7 @@ describe_verbs (void)
   GString *text = g_string_new ("Verbs:\n");
 
   for (guint i = 0; verbs[i] != NULL; i++)
-    g_string_append_printf (text, "  %-10s %s\n  %-10s   %s\n", verbs[i]->name, verbs[i]->arguments,
+    g_string_append_printf (text, "  %-12s %s\n  %-12s   %s\n", verbs[i]->name, verbs[i]->arguments,
                             "", verbs[i]->summary);
   g_string_append (text, "\nExit status: 0 done, 1 failed, 2 usage, 3 no such program or object, "
                          "4 denied.");

@@ -31,6 +31,8 @@ typedef struct
 } DeratectlVerb;
 
 extern const DeratectlVerb deratectl_verb_breaker;
+extern const DeratectlVerb deratectl_verb_check_config;
+extern const DeratectlVerb deratectl_verb_check_plugin;
 extern const DeratectlVerb deratectl_verb_explain;
 extern const DeratectlVerb deratectl_verb_force;
 extern const DeratectlVerb deratectl_verb_history;

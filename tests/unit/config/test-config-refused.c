@@ -132,8 +132,6 @@ static const struct
     "file a.conf, [rule r], level: the key is missing (line 1)" },
   { "rule-without-when", "[rule r]\nlevel=limited\n",
     "file a.conf, [rule r], when: the key is missing (line 1)" },
-  { "feature-without-until", "[feature f]\nneeds=a\n",
-    "file a.conf, [feature f], until: the key is missing (line 1)" },
   { "fallback-without-strategy", "[fallback f]\nvalue=1\n",
     "file a.conf, [fallback f], strategy: the key is missing (line 1)" },
   { "check-without-plugin", "[service x]\nuri=" PASSWORD "\ncheck-interval=5s\n",

@@ -13,8 +13,8 @@ static const struct
 } broken[] = {
   { "no-symbol", DERATE_ERROR_INVALID_PLUGIN, "it has no symbol derate_plugin_get_descriptor" },
   { "undefined-function", DERATE_ERROR_INVALID_PLUGIN, "function_that_is_nowhere" },
-  { "garbage", DERATE_ERROR_INVALID_PLUGIN, "it cannot be opened: " },
-  { "empty", DERATE_ERROR_INVALID_PLUGIN, "it cannot be opened: " },
+  { "garbage", DERATE_ERROR_INVALID_PLUGIN, "so: it cannot be opened: invalid ELF header" },
+  { "empty", DERATE_ERROR_INVALID_PLUGIN, "so: it cannot be opened: file too short" },
   { "wrong-major", DERATE_ERROR_INVALID_PLUGIN,
     "built for the plugin ABI 2.0, this library has 1.0" },
   { "newer-minor", DERATE_ERROR_INVALID_PLUGIN,
@@ -288,7 +288,8 @@ test_files (void)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
-/* A folder given in code outranks the environment's, and a folder of the plugin's own name is found. */
+/* A folder given in code outranks the environment's, and a folder of the plugin's own name is
+ * found. */
 static void
 test_search_order (void)
 {
