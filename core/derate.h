@@ -3,6 +3,7 @@
 
 /* Everything but D-Bus and HTTP: the only include a program needs for the core. */
 
+#include <derate-breaker-collector.h>
 #include <derate-breaker-config.h>
 #include <derate-breaker-registry.h>
 #include <derate-breaker-state.h>

@@ -9,8 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* Threads. `word`, `open_until` and `slow_after` are read by any thread without a lock, and written
- * under the mutex, with the __atomic builtins. The mutex guards all else that changes, except `queue`,
+/* Threads. `word`, `open_until`, `slow_after` and `durations` are read by any thread without a lock, and
+ * written under the mutex, with the __atomic builtins. The mutex guards all else that changes, except `queue`,
  * which belongs to whoever has set `delivering`. Functions named _locked are called with the mutex
  * held; whoever takes it gives it back by derate_breaker_unlock (), which tells of the transitions
  * once it is free.
@@ -86,6 +86,7 @@ struct _DerateBreaker
   guint64 word;
   gint64 open_until; /* DERATE_CLOCK_NEVER while forced */
   GTimeSpan slow_after;
+  DerateHistogram *durations; /* (nullable) atomic: made once slow calls are watched for */
   DerateShardSlot cells;
   gboolean judges; /* atomic: the settings have an opinion on errors */
 

@@ -283,6 +283,18 @@ count_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gboolea
     self->failures++;
 }
 
+/* Whether a call that took so long was slow. */
+static gboolean
+measure (DerateBreaker *self, GTimeSpan span)
+{
+  GTimeSpan slow_after = __atomic_load_n (&self->slow_after, __ATOMIC_RELAXED);
+  DerateHistogram *durations = derate_breaker_get_durations (self);
+
+  if (durations != NULL)
+    derate_histogram_observe (durations, (double)span / G_TIME_SPAN_SECOND);
+  return slow_after > 0 && span >= slow_after;
+}
+
 /* The end of a call that is not simply one more success of a healthy breaker. */
 void
 derate_breaker_record (DerateBreaker *self, const DeratePermitData *permit, DerateOutcome outcome)
@@ -301,12 +313,7 @@ derate_breaker_record (DerateBreaker *self, const DeratePermitData *permit, Dera
     }
 
   now = derate_clock_get_time (self->clock);
-  if (permit->start != 0)
-    {
-      GTimeSpan slow_after = __atomic_load_n (&self->slow_after, __ATOMIC_RELAXED);
-
-      slow = slow_after > 0 && now - permit->start >= slow_after;
-    }
+  slow = outcome != OUTCOME_NEUTRAL && permit->start != 0 && measure (self, now - permit->start);
   if (outcome == OUTCOME_SUCCESS && !slow && (permit->word & WORD_QUIET) &&
       permit->word == derate_breaker_load_word (self))
     {

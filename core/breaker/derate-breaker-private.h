@@ -2,6 +2,7 @@
 #pragma once
 
 #include "derate-breaker.h"
+#include "derate-histogram.h"
 
 G_BEGIN_DECLS
 
@@ -68,6 +69,9 @@ typedef struct
 
 void derate_breaker_get_totals (DerateBreaker       *breaker,
                                 DerateBreakerTotals *totals);
+
+/* How long calls took; NULL where slow calls are not and were never watched for. */
+DerateHistogram *derate_breaker_get_durations (DerateBreaker *breaker);
 
 /* Calls let through and not ended yet. */
 guint64 derate_breaker_get_in_flight (DerateBreaker *breaker);

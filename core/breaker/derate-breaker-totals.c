@@ -86,6 +86,12 @@ derate_breaker_get_totals (DerateBreaker *breaker, DerateBreakerTotals *totals)
   g_mutex_unlock (&breaker->mutex);
 }
 
+DerateHistogram *
+derate_breaker_get_durations (DerateBreaker *breaker)
+{
+  return __atomic_load_n (&breaker->durations, __ATOMIC_ACQUIRE);
+}
+
 guint64
 derate_breaker_get_in_flight (DerateBreaker *breaker)
 {

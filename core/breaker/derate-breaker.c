@@ -29,6 +29,7 @@ derate_breaker_finalize (GObject *object)
 
   derate_breaker_clear_listeners (self);
   derate_shard_free (self->cells, N_CELLS);
+  g_clear_pointer (&self->durations, derate_histogram_unref);
   g_clear_pointer (&self->settings, derate_breaker_settings_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_clear_object (&self->clock);

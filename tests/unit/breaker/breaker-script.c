@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "breaker-script.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "derate-breaker-private.h"
+
+#define MAX_HELD 16
+
+typedef struct
+{
+  const BreakerStory *story;
+  guint step;
+  const char *word;
+  DerateManualClock *clock;
+  DerateBreaker *breaker;
+  DeratePermit held[MAX_HELD];
+  guint n_held;
+} Run;
+
+G_GNUC_PRINTF (2, 3)
+static void
+say_wrong (Run *run, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_test_message ("%s: word %u “%s” of “%s”: %s", run->story->name, run->step, run->word,
+                  run->story->story, text);
+  g_test_fail ();
+}
+
+DerateBreakerConfig *
+breaker_config_from_words (const char *words)
+{
+  DerateBreakerConfig *config = derate_breaker_config_new ();
+  g_auto (GStrv) list = g_strsplit (words, " ", -1);
+
+  derate_breaker_config_set_open_duration_jitter (config, 0);
+  for (guint i = 0; list[i] != NULL; i++)
+    {
+      g_auto (GStrv) pair = g_strsplit (list[i], "=", 2);
+      g_autoptr (GError) error = NULL;
+
+      if (*list[i] == '\0')
+        continue;
+      derate_breaker_config_set_from_string (config, pair[0], pair[1], &error);
+      g_assert_no_error (error);
+    }
+  return config;
+}
+
+static GTimeSpan
+parse_span (const char *text)
+{
+  GTimeSpan span = 0;
+
+  g_assert_true (derate_time_span_parse (text, &span, NULL));
+  return span;
+}
+
+static void
+call (Run *run, char kind)
+{
+  DeratePermit permit = DERATE_PERMIT_INIT;
+  g_autoptr (GError) error = NULL;
+
+  if (!derate_breaker_acquire (run->breaker, &permit, &error))
+    {
+      say_wrong (run, "refused: %s", error->message);
+      return;
+    }
+  if (kind == 'L' || kind == 'M')
+    derate_manual_clock_advance (run->clock, 5 * G_TIME_SPAN_SECOND);
+  if (kind == 'S' || kind == 'L')
+    derate_permit_succeed (&permit);
+  else if (kind == 'N')
+    derate_permit_cancel (&permit);
+  else
+    derate_permit_fail (&permit, NULL);
+}
+
+static void
+expect_refusal (Run *run, DerateError code)
+{
+  g_auto (DeratePermit) permit = DERATE_PERMIT_INIT;
+  g_autoptr (GError) error = NULL;
+
+  if (derate_breaker_acquire (run->breaker, &permit, &error))
+    say_wrong (run, "was let through");
+  else if (!g_error_matches (error, DERATE_ERROR, (int)code))
+    say_wrong (run, "another reason: %s", error->message);
+}
+
+static void
+hold (Run *run)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpuint (run->n_held, <, MAX_HELD);
+  if (!derate_breaker_acquire (run->breaker, &run->held[run->n_held++], &error))
+    say_wrong (run, "refused: %s", error->message);
+}
+
+static void
+end_held (Run *run, char kind, guint n)
+{
+  DeratePermit *permit = &run->held[n - 1];
+
+  g_assert_true (n >= 1 && n <= run->n_held);
+  if (kind == 's')
+    derate_permit_succeed (permit);
+  else if (kind == 'f')
+    derate_permit_fail (permit, NULL);
+  else if (kind == 'n')
+    derate_permit_cancel (permit);
+  else
+    derate_permit_clear (permit);
+}
+
+static void
+expect_number (Run *run, double wanted, double found)
+{
+  if (isnan (wanted) != isnan (found) || (!isnan (wanted) && fabs (wanted - found) > 1e-9))
+    say_wrong (run, "found %g", found);
+}
+
+static gboolean
+do_number (Run *run, const char *key, const char *value)
+{
+  g_autoptr (DerateBreakerStats) stats = derate_breaker_dup_stats (run->breaker);
+  double wanted = *value == '?' ? NAN : g_ascii_strtod (value, NULL);
+  const struct
+  {
+    const char *key;
+    double found;
+  } numbers[] = {
+    { "rate", stats->failure_rate },
+    { "slow", stats->slow_call_rate },
+    { "streak", (double)stats->failure_count },
+    { "row", (double)stats->consecutive_failures },
+    { "good", (double)stats->consecutive_successes },
+    { "ok", (double)stats->successful_requests },
+    { "calls", (double)stats->calls },
+    { "total", (double)stats->total_requests },
+    { "failed", (double)stats->failed_requests },
+    { "blocked", (double)stats->calls_blocked },
+    { "opens", (double)stats->circuit_open_count },
+    { "probes", (double)stats->circuit_half_open_count },
+    { "flight", (double)derate_breaker_get_in_flight (run->breaker) },
+  };
+
+  if (g_str_equal (key, "retry"))
+    {
+      expect_number (run, (double)parse_span (value), (double)stats->retry_after);
+      expect_number (run, (double)parse_span (value),
+                     (double)derate_breaker_get_retry_after (run->breaker));
+      return TRUE;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    if (g_str_equal (key, numbers[i].key))
+      {
+        expect_number (run, wanted, numbers[i].found);
+        return TRUE;
+      }
+  return FALSE;
+}
+
+static gboolean
+do_pair (Run *run, const char *key, const char *value)
+{
+  g_autoptr (GError) error = NULL;
+  DerateBreakerMode mode;
+
+  if (g_str_equal (key, "for"))
+    derate_breaker_open_for (run->breaker, parse_span (value), &error);
+  else if (g_str_equal (key, "until"))
+    derate_breaker_open_until (run->breaker,
+                               derate_clock_get_time (DERATE_CLOCK (run->clock)) +
+                                   parse_span (value),
+                               &error);
+  else if (g_str_equal (key, "check"))
+    derate_breaker_note_good_check (run->breaker, (guint)atoi (value),
+                                    (guint)atoi (strchr (value, '/') + 1));
+  else if (g_str_equal (key, "mode"))
+    {
+      derate_breaker_mode_from_nick (value, &mode, &error);
+      g_assert_no_error (error);
+      derate_breaker_set_mode (run->breaker, mode);
+    }
+  else
+    return do_number (run, key, value);
+  g_assert_no_error (error);
+  return TRUE;
+}
+
+static gboolean
+do_by_hand (Run *run, const char *word)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (g_str_equal (word, "trip"))
+    derate_breaker_trip (run->breaker, &error);
+  else if (g_str_equal (word, "close"))
+    derate_breaker_close (run->breaker);
+  else if (g_str_equal (word, "reset"))
+    derate_breaker_reset (run->breaker);
+  else if (g_str_equal (word, "poll"))
+    derate_breaker_poll (run->breaker);
+  else if (g_str_equal (word, "hold"))
+    hold (run);
+  else
+    return FALSE;
+  g_assert_no_error (error);
+  return TRUE;
+}
+
+static gboolean
+do_call (Run *run, const char *word)
+{
+  if (g_str_equal (word, "X"))
+    expect_refusal (run, DERATE_ERROR_OPEN);
+  else if (g_str_equal (word, "Xfull"))
+    expect_refusal (run, DERATE_ERROR_HALF_OPEN_FULL);
+  else if (g_str_equal (word, "Xforced"))
+    expect_refusal (run, DERATE_ERROR_FORCED);
+  else if (strlen (word) == 1 && strchr ("SFNLM", *word) != NULL)
+    call (run, *word);
+  else if (strlen (word) == 2 && strchr ("sfnd", word[0]) != NULL && g_ascii_isdigit (word[1]))
+    end_held (run, word[0], (guint)(word[1] - '0'));
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static void
+do_word (Run *run, const char *word)
+{
+  DerateBreakerState state = derate_breaker_state_from_nick (word);
+  g_auto (GStrv) pair = g_strsplit (word, "=", 2);
+
+  run->word = word;
+  if (state != DERATE_BREAKER_STATE_UNKNOWN)
+    {
+      if (derate_breaker_get_state (run->breaker) != state)
+        say_wrong (run, "is %s",
+                   derate_breaker_state_to_nick (derate_breaker_get_state (run->breaker)));
+    }
+  else if (*word == '+')
+    derate_manual_clock_advance (run->clock, parse_span (word + 1));
+  else if (pair[1] != NULL)
+    g_assert_true (do_pair (run, pair[0], pair[1]));
+  else
+    g_assert_true (do_by_hand (run, word) || do_call (run, word));
+}
+
+void
+breaker_story_run (gconstpointer data)
+{
+  const BreakerStory *story = data;
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (DerateBreakerConfig) config = breaker_config_from_words (story->config);
+  g_autoptr (DerateBreaker) breaker = derate_breaker_new_with_clock (story->name, config, clock);
+  g_auto (GStrv) words = g_strsplit (story->story, " ", -1);
+  Run run = { .story = story, .clock = DERATE_MANUAL_CLOCK (clock), .breaker = breaker };
+
+  for (run.step = 0; words[run.step] != NULL; run.step++)
+    if (*words[run.step] != '\0')
+      do_word (&run, words[run.step]);
+  for (guint i = 0; i < run.n_held; i++)
+    derate_permit_clear (&run.held[i]);
+}
+
+void
+breaker_stories_add (const char *path, const BreakerStory *stories, gsize n_stories)
+{
+  for (gsize i = 0; i < n_stories; i++)
+    {
+      g_autofree char *full = g_strdup_printf ("%s/%s", path, stories[i].name);
+
+      g_test_add_data_func (full, &stories[i], breaker_story_run);
+    }
+}
+
+void
+breaker_test_init (int *argc, char ***argv)
+{
+  g_setenv ("ENABLE_RESILIENCE_LOGGING", "false", TRUE);
+  g_test_init (argc, argv, NULL);
+}
