@@ -190,8 +190,8 @@ static const struct
  * derate_health_check_config_has_key:
  * @key: a key of a `[service]` group
  *
- * Says whether derate_health_check_config_set_from_string() knows a key; the other `check-` keys are
- * the plugin's.
+ * Says whether derate_health_check_config_set_from_string() knows a key; the other `check-` keys
+ * are the plugin's.
  *
  * Returns: whether it is one of this configuration's
  *
@@ -215,8 +215,8 @@ derate_health_check_config_has_key (const char *key)
  *
  * Sets one value from text.
  *
- * Returns: %FALSE with %DERATE_ERROR_INVALID_CONFIG, naming key and value, where the key is not known
- *   or the value cannot be; @config is then as before
+ * Returns: %FALSE with %DERATE_ERROR_INVALID_CONFIG, naming key and value, where the key is not
+ * known or the value cannot be; @config is then as before
  *
  * Since: 1.0
  */

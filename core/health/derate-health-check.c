@@ -45,8 +45,8 @@ derate_health_check_run_async (DerateHealthCheck *check,
  *
  * Ends a check.
  *
- * Returns: (transfer full): what was found, or %NULL with the check's own failure, which says nothing
- *   about the service
+ * Returns: (transfer full): what was found, or %NULL with the check's own failure, which says
+ * nothing about the service
  *
  * Since: 1.0
  */

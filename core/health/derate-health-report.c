@@ -60,8 +60,8 @@ derate_health_cause_get_nick (DerateHealthCause cause)
 /**
  * DerateHealthReport:
  *
- * What one health check found: a status, a cause and a message. Immutable, so it may be shared by any
- * number of threads.
+ * What one health check found: a status, a cause and a message. Immutable, so it may be shared by
+ * any number of threads.
  *
  * Since: 1.0
  */

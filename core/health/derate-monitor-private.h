@@ -6,8 +6,8 @@
 G_BEGIN_DECLS
 
 /* Checks services on time. It owns no thread: the core runs @check_context in one, and on a manual
- * clock it is the caller's. Reference counted atomically; while it is started it keeps itself. Every
- * function may be called from any thread. */
+ * clock it is the caller's. Reference counted atomically; while it is started it keeps itself.
+ * Every function may be called from any thread. */
 typedef struct _DerateMonitor DerateMonitor;
 
 /* Called in the check context, without a lock, when one of the flags below has changed: re-read. */
@@ -48,12 +48,12 @@ void derate_monitor_start (DerateMonitor *monitor);
 /* Cancels the checks that run and waits for none. May be started again. */
 void derate_monitor_stop (DerateMonitor *monitor);
 
-/* FALSE during the grace of the start: until every service with a check has been answered for, or for
- * five seconds. The first level is published when it becomes TRUE. */
+/* FALSE during the grace of the start: until every service with a check has been answered for, or
+ * for five seconds. The first level is published when it becomes TRUE. */
 gboolean derate_monitor_is_ready (DerateMonitor *monitor);
 
-/* Whether the newest check of every remote service (two of them at least) found it down: the network
- * of this machine is the first suspect. */
+/* Whether the newest check of every remote service (two of them at least) found it down: the
+ * network of this machine is the first suspect. */
 gboolean derate_monitor_get_local_suspect (DerateMonitor *monitor);
 
 DerateMonitor *derate_monitor_ref (DerateMonitor *monitor);

@@ -4,12 +4,12 @@
 #include "derate-service-room-private.h"
 
 /* One source, for all services, that is told when to look next. Whatever happens elsewhere (an
- * answer, a breaker that opened, a request) only makes it look earlier: it reads everything anew, so
- * nothing is lost and nothing has to be passed on.
+ * answer, a breaker that opened, a request) only makes it look earlier: it reads everything anew,
+ * so nothing is lost and nothing has to be passed on.
  *
  * Threads: the mutex guards `entries`, `source`, `epoch` and `started`; `ready` and `local_suspect`
- * are atomic. The rest, and what is in an entry, is touched only by look (), which runs in the check
- * context and so never twice at once. */
+ * are atomic. The rest, and what is in an entry, is touched only by look (), which runs in the
+ * check context and so never twice at once. */
 
 #define MAX_CHECKS_AT_ONCE 4
 #define DEFAULT_GRACE (5 * G_TIME_SPAN_SECOND)
@@ -177,7 +177,8 @@ set_up_entry (DerateMonitor *monitor, Entry *entry, guint epoch, gint64 now)
   entry->swept = FALSE;
 }
 
-/* When the check after the one that was just answered begins: on the schedule, not on the answer. */
+/* When the check after the one that was just answered begins: on the schedule, not on the answer.
+ */
 static gint64
 plan (DerateMonitor *monitor, const Entry *entry)
 {
@@ -241,7 +242,8 @@ start_checks (GPtrArray *entries, gint64 now)
   guint n_running = 0;
   Entry *entry;
 
-  /* A check that was given up and does not end holds no place: four of them would stop all others. */
+  /* A check that was given up and does not end holds no place: four of them would stop all others.
+   */
   for (guint i = 0; i < entries->len; i++)
     n_running += ((Entry *)g_ptr_array_index (entries, i))->now.running;
 

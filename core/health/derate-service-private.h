@@ -18,13 +18,13 @@ void derate_service_set_hook (DerateService    *service,
                               DerateServiceHook hook,
                               gpointer          data);
 
-/* Where signals and notify go; without it to the thread-default context of derate_service_new (). */
+/* Where signals and notify go; without it the thread-default context of derate_service_new (). */
 void derate_service_set_event_queue (DerateService    *service,
                                      DerateEventQueue *events);
 
 /* The status as rules take it, never unknown: unknown counts as degraded during the grace of the
- * start, and after it as degraded while the breaker recorded a success within three check intervals,
- * else as down. One atomic load; the hook is also called when only this changes. */
+ * start, and after it as degraded while the breaker recorded a success within three check
+ * intervals, else as down. One atomic load; the hook is also called when only this changes. */
 DerateHealthStatus derate_service_get_effective_status (DerateService *service,
                                                         gboolean       in_grace);
 
@@ -36,7 +36,7 @@ void derate_service_update (DerateService *service);
 /* Durations of checks, counted since the service was made; seconds. */
 typedef struct
 {
-  guint64 buckets[DERATE_CHECK_DURATION_BOUNDS + 1]; /* each on its own, the last above all bounds */
+  guint64 buckets[DERATE_CHECK_DURATION_BOUNDS + 1]; /* each alone, the last above all bounds */
   guint64 count;
   double sum;
   guint64 errors;

@@ -54,7 +54,8 @@ derate_service_get_effective_status (DerateService *service, gboolean in_grace)
  * derate_service_get_since:
  * @service: a service
  *
- * When the status last changed. A date: it moves when the clock of the machine is set. May be called from any thread.
+ * When the status last changed. A date: it moves when the clock of the machine is set. May be
+ * called from any thread.
  *
  * Returns: microseconds since 1970
  *
@@ -96,7 +97,8 @@ derate_service_get_last_check (DerateService *service)
  * derate_service_get_check_errors:
  * @service: a service
  *
- * How often the check itself failed, which says nothing about the service. May be called from any thread.
+ * How often the check itself failed, which says nothing about the service. May be called from any
+ * thread.
  *
  * Returns: the count
  *
@@ -118,8 +120,8 @@ derate_service_get_check_errors (DerateService *service)
  * @service: a service
  *
  * What went wrong last, in words and without secrets: the message of the newest check that was not
- * healthy, or the check's own failure. Forgotten when the service is healthy and a check agrees. May
- * be called from any thread.
+ * healthy, or the check's own failure. Forgotten when the service is healthy and a check agrees.
+ * May be called from any thread.
  *
  * Returns: (transfer full) (nullable): the text
  *
@@ -148,12 +150,12 @@ derate_service_get_check_stats (DerateService *service, DerateServiceCheckStats 
  * derate_service_to_variant:
  * @service: a service
  *
- * Everything that is shown of a service, as one entry of `services` in the JSON of `/degradation` has
- * it. May be called from any thread.
+ * Everything that is shown of a service, as one entry of `services` in the JSON of `/degradation`
+ * has it. May be called from any thread.
  *
  * Returns: (transfer floating): an `a{sv}` of `status`, `cause`, `since` (seconds since 1970),
- *   `breaker`, `role`, `criticality`, `age_seconds` (of the last result) and `error`; what is not known
- *   is a maybe that holds nothing
+ *   `breaker`, `role`, `criticality`, `age_seconds` (of the last result) and `error`; what is not
+ * known is a maybe that holds nothing
  *
  * Since: 1.0
  */

@@ -90,7 +90,8 @@ derate_service_role_get_criticality (DerateServiceRole role)
  * derate_service_role_get_failure_threshold:
  * @role: a role
  *
- * How many failures in a row open the breaker of a service of that role unless something else is said.
+ * How many failures in a row open the breaker of a service of that role unless something else is
+ * said.
  *
  * Returns: the number
  *
@@ -125,8 +126,8 @@ derate_service_role_get_open_duration (DerateServiceRole role)
  * @config: the configuration of a breaker
  *
  * Sets the failure-threshold and the open-duration that fit the role: database 3 failures and 30
- * seconds, ai 5 and 60, cache 5 and 20, storage 5 and 30. %DERATE_SERVICE_ROLE_NONE changes nothing:
- * the built-in values, or those of presets and environment, stand.
+ * seconds, ai 5 and 60, cache 5 and 20, storage 5 and 30. %DERATE_SERVICE_ROLE_NONE changes
+ * nothing: the built-in values, or those of presets and environment, stand.
  *
  * Since: 1.0
  */

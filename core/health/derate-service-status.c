@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-service-room-private.h"
 
-/* The status of a service as a pure function of what its checks and its breaker say, in one word. */
+/* The status of a service as a pure function of what its checks and its breaker say, in one word.
+ */
 
 guint
 derate_service_word (DerateHealthStatus status,
@@ -29,7 +30,8 @@ derate_service_word_get_after_grace (guint word)
   return word >> 16 & 0xff;
 }
 
-/* Unknown is worse than degraded, because it may be down, and better than down, which is certain. */
+/* Unknown is worse than degraded, because it may be down, and better than down, which is certain.
+ */
 static guint
 rank (DerateHealthStatus status)
 {

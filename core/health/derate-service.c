@@ -13,16 +13,16 @@
  * The status is the worse of two inputs. The *health check*: results in a row have to agree before
  * they change anything (see [struct@HealthCheckConfig]); a result older than three intervals is
  * unknown, with the cause `stale`. The *circuit breaker*: open means down at once, before the call
- * that opened it returns; half-open and closed mean nothing, but half-open means degraded where there
- * is no check; a failure rate at or above the breaker-degraded-rate means degraded with the cause
- * `protocol` (it answers, with errors of its own), if the last three check intervals saw enough
- * calls; the rate is read with every check. Where both say the same, the check's cause is shown,
- * because it says more. Unknown is worse than degraded and better than down. A service without a
- * check is healthy until its breaker says otherwise; one with neither is unknown.
+ * that opened it returns; half-open and closed mean nothing, but half-open means degraded where
+ * there is no check; a failure rate at or above the breaker-degraded-rate means degraded with the
+ * cause `protocol` (it answers, with errors of its own), if the last three check intervals saw
+ * enough calls; the rate is read with every check. Where both say the same, the check's cause is
+ * shown, because it says more. Unknown is worse than degraded and better than down. A service
+ * without a check is healthy until its breaker says otherwise; one with neither is unknown.
  *
- * Reading the status is one atomic load and may be done from any thread. Properties are notified and
- * [signal@Service::status-changed] is emitted in the context where the service was made, in the order
- * in which things happened.
+ * Reading the status is one atomic load and may be done from any thread. Properties are notified
+ * and [signal@Service::status-changed] is emitted in the context where the service was made, in the
+ * order in which things happened.
  *
  * Since: 1.0
  */
@@ -107,11 +107,11 @@ derate_service_finalize (GObject *object)
   G_OBJECT_CLASS (derate_service_parent_class)->finalize (object);
 }
 
-static void
-install_properties (GObjectClass *object_class)
-{
-  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
+#define READ_ONLY (G_PARAM_READABLE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS)
 
+static void
+describe_make (void)
+{
   /**
    * DerateService:name:
    *
@@ -119,7 +119,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  properties[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, flags);
+  properties[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, READ_ONLY);
   /**
    * DerateService:role:
    *
@@ -128,7 +128,7 @@ install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   properties[PROP_ROLE] = g_param_spec_enum ("role", NULL, NULL, DERATE_TYPE_SERVICE_ROLE,
-                                             DERATE_SERVICE_ROLE_NONE, flags);
+                                             DERATE_SERVICE_ROLE_NONE, READ_ONLY);
   /**
    * DerateService:criticality:
    *
@@ -138,7 +138,7 @@ install_properties (GObjectClass *object_class)
    */
   properties[PROP_CRITICALITY] =
       g_param_spec_enum ("criticality", NULL, NULL, DERATE_TYPE_CRITICALITY,
-                         DERATE_CRITICALITY_MEDIUM, flags);
+                         DERATE_CRITICALITY_MEDIUM, READ_ONLY);
   /**
    * DerateService:plugin:
    *
@@ -146,7 +146,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  properties[PROP_PLUGIN] = g_param_spec_string ("plugin", NULL, NULL, NULL, flags);
+  properties[PROP_PLUGIN] = g_param_spec_string ("plugin", NULL, NULL, NULL, READ_ONLY);
   /**
    * DerateService:breaker:
    *
@@ -155,7 +155,12 @@ install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   properties[PROP_BREAKER] =
-      g_param_spec_object ("breaker", NULL, NULL, DERATE_TYPE_BREAKER, flags);
+      g_param_spec_object ("breaker", NULL, NULL, DERATE_TYPE_BREAKER, READ_ONLY);
+}
+
+static void
+describe_health (void)
+{
   /**
    * DerateService:status:
    *
@@ -164,7 +169,7 @@ install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   properties[PROP_STATUS] = g_param_spec_enum ("status", NULL, NULL, DERATE_TYPE_HEALTH_STATUS,
-                                               DERATE_HEALTH_STATUS_UNKNOWN, flags);
+                                               DERATE_HEALTH_STATUS_UNKNOWN, READ_ONLY);
   /**
    * DerateService:cause:
    *
@@ -173,8 +178,7 @@ install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   properties[PROP_CAUSE] = g_param_spec_enum ("cause", NULL, NULL, DERATE_TYPE_HEALTH_CAUSE,
-                                              DERATE_HEALTH_CAUSE_NONE, flags);
-  g_object_class_install_properties (object_class, N_PROPS, properties);
+                                              DERATE_HEALTH_CAUSE_NONE, READ_ONLY);
 }
 
 static void
@@ -185,7 +189,9 @@ derate_service_class_init (DerateServiceClass *klass)
   object_class->get_property = derate_service_get_property;
   object_class->dispose = derate_service_dispose;
   object_class->finalize = derate_service_finalize;
-  install_properties (object_class);
+  describe_make ();
+  describe_health ();
+  g_object_class_install_properties (object_class, N_PROPS, properties);
 
   /**
    * DerateService::status-changed:
@@ -226,9 +232,9 @@ derate_service_init (DerateService *service)
  * @role: what it is for; brings the criticality
  * @clock: (nullable): the clock, or %NULL for the system's
  *
- * Makes a service that nobody checks yet: a core does. What is set with derate_service_set_breaker()
- * and the like is set before the service is added to one. Signals go to the thread-default context of
- * this call.
+ * Makes a service that nobody checks yet: a core does. What is set with
+ * derate_service_set_breaker() and the like is set before the service is added to one. Signals go
+ * to the thread-default context of this call.
  *
  * Returns: (transfer full): the service
  *
@@ -319,8 +325,8 @@ derate_service_set_health_check (DerateService *service, DerateHealthCheck *chec
  * @service: a service
  * @config: how often and how patiently to check
  *
- * Sets how the service is checked. @config is copied. May be called at any time; counts of results in
- * a row are kept.
+ * Sets how the service is checked. @config is copied. May be called at any time; counts of results
+ * in a row are kept.
  *
  * Since: 1.0
  */
@@ -343,8 +349,8 @@ derate_service_set_check_config (DerateService *service, const DerateHealthCheck
  * @service: a service
  * @breaker: (nullable): the breaker around its calls
  *
- * Sets the circuit breaker. Several services may share one: when it opens, all of them are down. Only
- * before the service is added to a core.
+ * Sets the circuit breaker. Several services may share one: when it opens, all of them are down.
+ * Only before the service is added to a core.
  *
  * Since: 1.0
  */

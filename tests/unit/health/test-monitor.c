@@ -754,7 +754,8 @@ on_flushed (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Until the other thread has run what it queued for itself: the clock only waits for its sources. */
+/* Until the other thread has run what it queued for itself: the clock only waits for its sources.
+ */
 static void
 flush_thread (Thread *thread)
 {

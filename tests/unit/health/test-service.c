@@ -474,6 +474,41 @@ test_open_at_once (Fixture *f, gconstpointer data)
   advance (f, 0);
 }
 
+/* However the threads fall, the last word is the breaker's state. */
+static gpointer
+trip_and_close (gpointer data)
+{
+  for (guint i = 0; i < 2000; i++)
+    {
+      derate_breaker_trip (data, NULL);
+      derate_breaker_close (data);
+    }
+  return NULL;
+}
+
+static void
+test_many_threads (Fixture *f, gconstpointer data)
+{
+  g_autoptr (DerateBreaker) breaker = make_breaker (f, 3);
+  GThread *threads[4];
+
+  run_checks (f, 1);
+  derate_service_set_breaker (f->service, breaker);
+  for (guint round = 0; round < 5; round++)
+    {
+      for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
+        threads[i] = g_thread_new ("caller", trip_and_close, breaker);
+      for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
+        g_thread_join (threads[i]);
+      g_assert_cmpint (derate_breaker_get_state (breaker), ==, CLOSED);
+      assert_status (f->service, H, CAUSE (NONE));
+      g_assert_true (derate_breaker_trip (breaker, NULL));
+      assert_status (f->service, X, CAUSE (BREAKER_OPEN));
+      derate_breaker_close (breaker);
+      advance (f, 0);
+    }
+}
+
 static void
 test_half_open (Fixture *f, gconstpointer data)
 {
@@ -695,6 +730,7 @@ main (int argc, char **argv)
   ADD ("no-check", test_no_check);
   ADD ("durations", test_durations);
   ADD ("breaker/open-at-once", test_open_at_once);
+  ADD ("breaker/many-threads", test_many_threads);
   ADD ("breaker/half-open", test_half_open);
   ADD ("breaker/forced", test_forced);
   ADD ("breaker/good-checks", test_good_checks);
