@@ -96,8 +96,8 @@ take_count (const char **names, guint *need, const char **problem)
   *need = 1;
   if (colon == NULL)
     return TRUE;
-  for (; g_ascii_isdigit (*end) && count <= G_MAXUINT16; end++)
-    count = count * 10 + (*end - '0');
+  for (; g_ascii_isdigit (*end); end++)
+    count = MIN (count * 10 + (*end - '0'), G_MAXUINT32);
   if (end == *names || !g_str_has_prefix (end, "of:"))
     {
       *problem = "a count is written “2of:”";
