@@ -197,7 +197,8 @@ test_exact_threshold (void)
     }
 }
 
-/* Everybody does everything: whatever the order, listeners hear an unbroken chain of legal edges. */
+/* Everybody does everything: whatever the order, listeners hear an unbroken chain of legal edges.
+ */
 typedef struct
 {
   DerateBreakerState state;

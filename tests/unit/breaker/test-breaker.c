@@ -229,7 +229,8 @@ test_integers (void)
   g_assert_cmpint (derate_breaker_get_state (breaker), ==, DERATE_BREAKER_STATE_OPEN);
 }
 
-/* A hundred thousand reopenings at a factor of 100: the time open stays finite and at its maximum. */
+/* A hundred thousand reopenings at a factor of 100: the time open stays finite and at its maximum.
+ */
 static void
 test_backoff_overflow (void)
 {
@@ -423,7 +424,8 @@ count_outcomes (DerateBreaker *breaker, GTimeSpan span)
   return outcomes;
 }
 
-/* How much of the window is recent, successes of a quiet window included as soon as somebody looks. */
+/* How much of the window is recent, successes of a quiet window included as soon as somebody looks.
+ */
 static void
 test_recent_outcomes (void)
 {
