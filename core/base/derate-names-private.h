@@ -13,6 +13,9 @@
 #define DERATE_DBUS_IFACE_SERVICE "org.derate.Derate1.Service"
 #define DERATE_DBUS_IFACE_BREAKER "org.derate.Derate1.Breaker"
 #define DERATE_DBUS_ERROR_PREFIX "org.derate.Derate1.Error."
+#define DERATE_POLKIT_HOLD "org.derate.hold"
+#define DERATE_POLKIT_HOLD_EXACT "org.derate.hold-exact"
+#define DERATE_POLKIT_MANAGE "org.derate.manage"
 
 /* Environment */
 #define DERATE_ENV_DEBUG "DERATE_DEBUG"
@@ -40,6 +43,7 @@
 #define DERATE_EVENT_BREAKER_ALERT "circuit_breaker_alert"
 #define DERATE_EVENT_BREAKER_RECOVERED "circuit_breaker_recovered"
 #define DERATE_EVENT_BREAKER_RESET "circuit_breaker_reset"
+#define DERATE_EVENT_BREAKER_OPERATED "circuit_breaker_operated"
 #define DERATE_EVENT_LEVEL_CHANGED "degradation_level_changed"
 #define DERATE_EVENT_HOLD_TAKEN "hold_taken"
 #define DERATE_EVENT_HOLD_RELEASED "hold_released"

@@ -101,7 +101,7 @@ hold_take (Hold *hold, DeratectlProgram *program, GError **error)
   g_variant_dict_insert (&options, "bind", "s", hold->command != NULL ? "caller" : "none");
   reply =
       deratectl_change (program, "Hold",
-                        g_variant_new ("(ssssta{sv})", hold->level,
+                        g_variant_new ("(sssst@a{sv})", hold->level,
                                        hold->exact ? "exact" : "at-least", hold->who, hold->reason,
                                        (guint64)hold->ttl, g_variant_dict_end (&options)),
                         "(s)", error);

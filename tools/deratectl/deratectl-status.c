@@ -48,20 +48,30 @@ describe_inputs (JsonObject *status)
   return g_string_free (text, FALSE);
 }
 
+/* While a hold decides, what it hides; while the level waits for the recovery tick, where it goes.
+ */
 static void
 add_why (DeratectlTable *table, JsonObject *status)
 {
   const char *computed = deratectl_json_string (status, "computed_level");
   const char *rule = deratectl_json_string (status, "rule");
+  gboolean held = strcmp (rule, "hold") == 0;
+  JsonArray *holds = deratectl_json_array (status, "holds");
+  gboolean same = strcmp (computed, deratectl_json_string (status, "level")) == 0;
   g_autofree char *inputs = describe_inputs (status);
   g_autofree char *because =
-      g_strdup_printf ("%s%srule %s", inputs, *inputs != '\0' ? ", " : "", rule);
-  g_autofree char *behind = g_strdup_printf ("would be %s: %s", computed, because);
+      g_strdup_printf ("%s%s%s%s%s", inputs, *inputs != '\0' ? "  (" : "",
+                       *inputs != '\0' ? "rule " : "", rule, *inputs != '\0' ? ")" : "");
+  gboolean well = strcmp (computed, "optimal") == 0;
+  g_autofree char *behind =
+      g_strdup_printf ("%s%s%s", computed, well || *inputs == '\0' ? "" : ": ", well ? "" : inputs);
 
-  if (strcmp (computed, deratectl_json_string (status, "level")) == 0)
+  if (!held && same)
     add_line (table, "why", because);
-  else
+  else if (held && holds != NULL && json_array_get_length (holds) > 0)
     add_line (table, "without", behind);
+  else
+    add_line (table, "recovers", computed);
 }
 
 static char *

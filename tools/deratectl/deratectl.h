@@ -42,9 +42,9 @@ extern const DeratectlVerb deratectl_verb_release;
 extern const DeratectlVerb deratectl_verb_service;
 extern const DeratectlVerb deratectl_verb_status;
 
-/* Options. deratectl_parse () takes @entries (nullable, ended by a zeroed one) and the options that go
- * with every verb out of @argv and leaves the verb's name and between @min and @max words; otherwise it
- * says on stderr what is wrong and returns FALSE: exit with DERATECTL_USAGE. */
+/* Options. deratectl_parse () takes @entries (nullable, ended by a zeroed one) and the options that
+ * go with every verb out of @argv and leaves the verb's name and between @min and @max words;
+ * otherwise it says on stderr what is wrong and returns FALSE: exit with DERATECTL_USAGE. */
 extern const GOptionEntry deratectl_global_entries[];
 
 typedef struct
@@ -59,13 +59,15 @@ typedef struct
 extern DeratectlOptions deratectl_options;
 
 gboolean deratectl_parse (const DeratectlVerb *verb,
-                          const GOptionEntry *entries,
-                          int *argc,
-                          char ***argv,
-                          int min,
-                          int max);
-int
-deratectl_run_one_of (const DeratectlVerb *const *verbs, const char *group, int argc, char **argv);
+                          const GOptionEntry  *entries,
+                          int                 *argc,
+                          char              ***argv,
+                          int                  min,
+                          int                  max);
+int deratectl_run_one_of (const DeratectlVerb *const *verbs,
+                          const char                 *group,
+                          int                         argc,
+                          char                      **argv);
 
 /* Programs on the bus. */
 typedef struct
@@ -81,16 +83,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratectlProgram, deratectl_program_free)
 GPtrArray *deratectl_find_programs (GError **error);
 DeratectlProgram *deratectl_find_program (GError **error);
 GVariant *deratectl_read (DeratectlProgram *program,
-                          const char *method,
-                          GVariant *parameters,
-                          const char *reply_type,
-                          GError **error);
+                          const char       *method,
+                          GVariant         *parameters,
+                          const char       *reply_type,
+                          GError          **error);
 GVariant *deratectl_change (DeratectlProgram *program,
-                            const char *method,
-                            GVariant *parameters,
-                            const char *reply_type,
-                            GError **error);
-char *deratectl_dump (DeratectlProgram *program, const char *what, GError **error);
+                            const char       *method,
+                            GVariant         *parameters,
+                            const char       *reply_type,
+                            GError          **error);
+char *deratectl_dump (DeratectlProgram *program,
+                      const char       *what,
+                      GError          **error);
 int deratectl_fail (const GError *error);
 
 /* Who asks, as others will see it. */
@@ -109,14 +113,18 @@ typedef enum
 typedef struct _DeratectlTable DeratectlTable;
 
 DeratectlTable *deratectl_table_new (const char *indent);
-void deratectl_table_add (DeratectlTable *table, DeratectlColour colour, const char *text);
+void deratectl_table_add (DeratectlTable *table,
+                          DeratectlColour colour,
+                          const char     *text);
 void deratectl_table_end_row (DeratectlTable *table);
-void deratectl_table_add_header (DeratectlTable *table, ...) G_GNUC_NULL_TERMINATED;
+void deratectl_table_add_header (DeratectlTable *table,
+                                 ...) G_GNUC_NULL_TERMINATED;
 void deratectl_table_print (DeratectlTable *table);
 void deratectl_table_free (DeratectlTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratectlTable, deratectl_table_free)
 
-char *deratectl_paint (DeratectlColour colour, const char *text);
+char *deratectl_paint (DeratectlColour colour,
+                       const char     *text);
 char *deratectl_clean (const char *text);
 DeratectlColour deratectl_level_colour (const char *level);
 DeratectlColour deratectl_status_colour (const char *status);
