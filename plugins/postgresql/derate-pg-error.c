@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-G_DEFINE_QUARK (derate - pg - error - quark, derate_pg_error)
-
 /* clang-format off */
 static const struct
 {
@@ -153,4 +151,19 @@ derate_pg_error_get_sqlstate (const GError *error)
   g_return_val_if_fail (error != NULL && error->domain == DERATE_PG_ERROR, NULL);
 
   return find_sqlstate (error->message);
+}
+
+/**
+ * derate_pg_error_quark:
+ *
+ * The error domain of the PostgreSQL client. May be called from any thread.
+ *
+ * Returns: the quark
+ *
+ * Since: 1.0
+ */
+GQuark
+derate_pg_error_quark (void)
+{
+  return g_quark_from_static_string ("derate-pg-error-quark");
 }

@@ -3,8 +3,6 @@
 
 #include <derate-redact.h>
 
-G_DEFINE_QUARK (derate - redis - error - quark, derate_redis_error)
-
 /* clang-format off */
 static const struct
 {
@@ -45,4 +43,19 @@ derate_redis_error_from_reply (const char *text)
         }
     }
   return g_error_new (DERATE_REDIS_ERROR, code, "the server refused: %s", shown);
+}
+
+/**
+ * derate_redis_error_quark:
+ *
+ * The error domain of the Redis client. May be called from any thread.
+ *
+ * Returns: the quark
+ *
+ * Since: 1.0
+ */
+GQuark
+derate_redis_error_quark (void)
+{
+  return g_quark_from_static_string ("derate-redis-error-quark");
 }
