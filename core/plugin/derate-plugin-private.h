@@ -22,23 +22,23 @@ gboolean derate_plugin_name_is_valid (const char *name);
 /* Everything that can be seen wrong without calling what it points to. @name is what the file name
  * says, or NULL. The error says what, not where. */
 gboolean derate_plugin_descriptor_check (const DeratePluginDescriptor *descriptor,
-                                         const char *name,
-                                         GError **error);
+                                         const char                   *name,
+                                         GError                      **error);
 
 /* Calls register_func of a checked descriptor; an error is made up for one that gives none. */
-DeratePlugin *derate_plugin_new_registered (const char *path,
+DeratePlugin *derate_plugin_new_registered (const char                   *path,
                                             const DeratePluginDescriptor *descriptor,
-                                            GError **error);
+                                            GError                      **error);
 
-DeratePlugin *derate_plugin_new_failed (const char *name,
-                                        const char *path,
+DeratePlugin *derate_plugin_new_failed (const char                   *name,
+                                        const char                   *path,
                                         const DeratePluginDescriptor *descriptor,
-                                        const GError *error);
+                                        const GError                 *error);
 
 /* Immutable after loading: for any thread. */
 DerateHealthCheck *derate_plugin_create_check (DeratePlugin *plugin,
-                                               const char *service,
-                                               GVariant *options,
-                                               GError **error);
+                                               const char   *service,
+                                               GVariant     *options,
+                                               GError      **error);
 
 G_END_DECLS

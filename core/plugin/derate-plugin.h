@@ -80,9 +80,9 @@ G_DECLARE_FINAL_TYPE (DeratePlugin, derate_plugin, DERATE, PLUGIN, GObject)
  * Since: 1.0
  */
 typedef DerateHealthCheck *(*DerateHealthCheckFactory) (const char *service,
-                                                        GVariant *options,
-                                                        gpointer user_data,
-                                                        GError **error);
+                                                        GVariant   *options,
+                                                        gpointer    user_data,
+                                                        GError    **error);
 
 /**
  * DeratePluginDescriptor:
@@ -112,7 +112,8 @@ typedef struct
   const char *version;
   const char *license;
   const char *description;
-  gboolean (*register_func) (DeratePluginRegistrar *registrar, GError **error);
+  gboolean (*register_func) (DeratePluginRegistrar *registrar,
+                             GError               **error);
 
   /*< private >*/
   gpointer padding[8];
@@ -130,31 +131,31 @@ typedef struct
  *
  * Since: 1.0
  */
-#define DERATE_PLUGIN_DEFINE(name_, version_, license_, description_, register_func_) \
-  __attribute__ ((visibility ("default"))) const DeratePluginDescriptor *             \
-  derate_plugin_get_descriptor (void);                                                \
-  const DeratePluginDescriptor *derate_plugin_get_descriptor (void)                   \
-  {                                                                                   \
-    static const DeratePluginDescriptor descriptor = {                                \
-      .magic = DERATE_PLUGIN_MAGIC,                                                   \
-      .struct_size = sizeof (DeratePluginDescriptor),                                 \
-      .abi_major = DERATE_PLUGIN_ABI_MAJOR,                                           \
-      .abi_minor = DERATE_PLUGIN_ABI_MINOR,                                           \
-      .name = (name_),                                                                \
-      .version = (version_),                                                          \
-      .license = (license_),                                                          \
-      .description = (description_),                                                  \
-      .register_func = (register_func_),                                              \
-    };                                                                                \
-    return &descriptor;                                                               \
+#define DERATE_PLUGIN_DEFINE(name_, version_, license_, description_, register_func_)              \
+  __attribute__ ((visibility ("default"))) const DeratePluginDescriptor                            \
+      *derate_plugin_get_descriptor (void);                                                        \
+  const DeratePluginDescriptor *derate_plugin_get_descriptor (void)                                \
+  {                                                                                                \
+    static const DeratePluginDescriptor descriptor = {                                             \
+      .magic = DERATE_PLUGIN_MAGIC,                                                                \
+      .struct_size = sizeof (DeratePluginDescriptor),                                              \
+      .abi_major = DERATE_PLUGIN_ABI_MAJOR,                                                        \
+      .abi_minor = DERATE_PLUGIN_ABI_MINOR,                                                        \
+      .name = (name_),                                                                             \
+      .version = (version_),                                                                       \
+      .license = (license_),                                                                       \
+      .description = (description_),                                                               \
+      .register_func = (register_func_),                                                           \
+    };                                                                                             \
+    return &descriptor;                                                                            \
   }
 
 DERATE_AVAILABLE_IN_1_0
-void derate_plugin_registrar_add_health_check (DeratePluginRegistrar *registrar,
-                                               const char *default_role,
+void derate_plugin_registrar_add_health_check (DeratePluginRegistrar   *registrar,
+                                               const char              *default_role,
                                                DerateHealthCheckFactory factory,
-                                               gpointer user_data,
-                                               GDestroyNotify destroy);
+                                               gpointer                 user_data,
+                                               GDestroyNotify           destroy);
 
 DERATE_AVAILABLE_IN_1_0
 DeratePluginState derate_plugin_get_state (DeratePlugin *plugin);
