@@ -75,14 +75,14 @@ class Servers:
 class Stack:
     """Everything that `./dev run` starts. `overrides` are lines of configuration."""
 
-    def __init__(self, scratch, port, overrides="", log=None):
+    def __init__(self, scratch, port, overrides="", log_to_file=False):
         self.made_scratch = not scratch.exists()
         scratch.mkdir(parents=True, exist_ok=True)
         self.folder = scratch / "agent"
         self.folder.mkdir(exist_ok=True)
         self.scratch = scratch
         self.port = port
-        self.log = log
+        self.log = open(self.folder / "log", "wb") if log_to_file else None
         self.url = f"http://127.0.0.1:{port}"
         self.agent = None
         self.servers = None
