@@ -122,17 +122,3 @@ agent_guard_finish (GAsyncResult *result, GError **error)
 {
   return g_task_propagate_pointer (G_TASK (result), error);
 }
-
-DerateFallbackReason
-agent_guard_get_reason (const GError *error)
-{
-  if (g_error_matches (error, DERATE_ERROR, DERATE_ERROR_TIMED_OUT))
-    return DERATE_FALLBACK_REASON_TIMEOUT;
-  if (g_error_matches (error, DERATE_ERROR, DERATE_ERROR_OPEN) ||
-      g_error_matches (error, DERATE_ERROR, DERATE_ERROR_HALF_OPEN_FULL) ||
-      g_error_matches (error, DERATE_ERROR, DERATE_ERROR_FORCED))
-    return DERATE_FALLBACK_REASON_OPEN;
-  if (g_error_matches (error, DERATE_ERROR, DERATE_ERROR_QUEUE_FULL))
-    return DERATE_FALLBACK_REASON_OVERLOAD;
-  return DERATE_FALLBACK_REASON_ERROR;
-}

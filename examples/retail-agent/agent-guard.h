@@ -41,7 +41,4 @@ void agent_guard_async (const AgentDependency *dependency,
 gpointer agent_guard_finish (GAsyncResult *result,
                              GError      **error);
 
-/* Why a call got no answer, in the words of the answer's `reason`. */
-DerateFallbackReason agent_guard_get_reason (const GError *error);
-
 G_END_DECLS

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <json-glib/json-glib.h>
+#include <math.h>
+
+#include "agent.h"
+
+/* POST /ai/pricing {item, price}: the model's price, else the rule's. */
+
+typedef struct
+{
+  Agent *agent;
+  SoupServerMessage *message;
+  char *item;
+  double price;
+} Pricing;
+
+static void
+pricing_free (Pricing *pricing)
+{
+  soup_server_message_unpause (pricing->message);
+  g_object_unref (pricing->message);
+  g_free (pricing->item);
+  g_free (pricing);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pricing, pricing_free)
+
+static void
+answer (Pricing *pricing, DerateAnswerSource source, double price, const char *reason)
+{
+  GVariantBuilder body;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "item", g_variant_new_string (pricing->item));
+  g_variant_builder_add (&body, "{sv}", "price", g_variant_new_double (price));
+  g_variant_builder_add (&body, "{sv}", "degraded", g_variant_new_boolean (reason != NULL));
+  g_variant_builder_add (&body, "{sv}", "source",
+                         g_variant_new_string (reason != NULL ? "rule" : "openai"));
+  if (reason != NULL)
+    {
+      g_variant_builder_add (&body, "{sv}", "reason", g_variant_new_string (reason));
+      g_variant_builder_add (&body, "{sv}", "age_seconds", g_variant_new_double (0));
+    }
+  agent_reply (pricing->agent, pricing->message, source, SOUP_STATUS_OK,
+               g_variant_builder_end (&body));
+}
+
+static void
+answer_by_rule (Pricing *pricing, DerateFallbackReason reason, const GError *why)
+{
+  Agent *agent = pricing->agent;
+  g_autoptr (DerateFallbackRequest) request = derate_fallback_request_new (
+      "openai", reason, why, pricing->item, g_variant_new_double (pricing->price));
+  g_autoptr (DerateFallbackResult) result
+      = derate_fallback_answer (agent->pricing_fallback, request, NULL);
+
+  if (result == NULL)
+    agent_refuse (agent, pricing->message, "AI enhancement temporarily unavailable",
+                  "There is no baseline for this price");
+  else
+    answer (pricing, DERATE_ANSWER_SOURCE_FALLBACK,
+            g_variant_get_double (derate_fallback_result_get_value (result)),
+            derate_fallback_reason_get_nick (reason));
+}
+
+static void
+on_priced (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Pricing) pricing = data;
+  g_autoptr (GError) error = NULL;
+  AgentPricing *answered = agent_guard_finish (result, &error);
+
+  if (answered == NULL)
+    {
+      answer_by_rule (pricing, derate_fallback_reason_from_error (error), error);
+      return;
+    }
+  answer (pricing, DERATE_ANSWER_SOURCE_REAL, answered->price, NULL);
+  agent_pricing_free (answered);
+}
+
+static gboolean
+read_request (SoupServerMessage *message, Pricing *pricing)
+{
+  SoupMessageBody *body = soup_server_message_get_request_body (message);
+  g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
+  g_autofree char *text
+      = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  g_autoptr (JsonNode) node = json_from_string (text, NULL);
+  JsonNode *item;
+  JsonNode *price;
+
+  if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node))
+    return FALSE;
+  item = json_object_get_member (json_node_get_object (node), "item");
+  price = json_object_get_member (json_node_get_object (node), "price");
+  if (item == NULL || json_node_get_value_type (item) != G_TYPE_STRING || price == NULL
+      || !JSON_NODE_HOLDS_VALUE (price)
+      || (json_node_get_value_type (price) != G_TYPE_INT64
+          && json_node_get_value_type (price) != G_TYPE_DOUBLE))
+    return FALSE;
+  pricing->item = json_node_dup_string (item);
+  pricing->price = json_node_get_double (price);
+  return isfinite (pricing->price) && pricing->price >= 0;
+}
+
+static void
+handle (SoupServer *server,
+        SoupServerMessage *message,
+        const char *path,
+        GHashTable *query,
+        gpointer user_data)
+{
+  Agent *agent = user_data;
+  g_autoptr (Pricing) pricing = NULL;
+  AgentPricing *request;
+
+  if (soup_server_message_get_method (message) != SOUP_METHOD_POST)
+    {
+      agent_reply_bad (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "POST {item, price}");
+      return;
+    }
+  pricing = g_new0 (Pricing, 1);
+  pricing->agent = agent;
+  pricing->message = g_object_ref (message);
+  soup_server_message_pause (message);
+  if (!read_request (message, pricing))
+    {
+      agent_reply_bad (message, SOUP_STATUS_BAD_REQUEST,
+                       "the body is not {\"item\": TEXT, \"price\": NUMBER}");
+      return;
+    }
+  if (agent_refuse_in_emergency (agent, message))
+    return;
+  if (!derate_gate_is_open (agent->ai_gate))
+    {
+      answer_by_rule (pricing, agent_gate_reason (agent, agent->ai_gate), NULL);
+      return;
+    }
+  request = g_new0 (AgentPricing, 1);
+  request->item = g_strdup (pricing->item);
+  request->price = pricing->price;
+  agent_guard_async (&agent->ai, &agent_ai_price, request, agent_pricing_free, on_priced,
+                     g_steal_pointer (&pricing));
+}
+
+void
+agent_pricing_add (Agent *agent)
+{
+  soup_server_add_handler (agent->server, "/ai/pricing", handle, agent, NULL);
+}

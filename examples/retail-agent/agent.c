@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent.h"
+
+#include <derate-fallbacks.h>
+#include <string.h>
+
+/* Of the answer budget of 200 ms (semantics §16). The database and then the cache fit in it. */
+#define DATABASE_SHARE (100 * G_TIME_SPAN_MILLISECOND)
+#define CACHE_SHARE (50 * G_TIME_SPAN_MILLISECOND)
+#define AI_SHARE (200 * G_TIME_SPAN_MILLISECOND)
+
+/* When a refused caller should come again: about when the recovery loop has looked. */
+#define RETRY_AFTER_SECONDS "30"
+
+static gboolean
+init_dependency (Agent *agent,
+                 AgentDependency *dependency,
+                 const char *service,
+                 gpointer client,
+                 GTimeSpan share,
+                 GError **error)
+{
+  dependency->breaker = derate_core_lookup_breaker (agent->core, service);
+  if (dependency->breaker == NULL)
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_NO_SUCH_SERVICE,
+                   "the configuration has no [service %s]", service);
+      return FALSE;
+    }
+  dependency->clock = derate_core_get_clock (agent->core);
+  dependency->client = client;
+  dependency->share = share;
+  return TRUE;
+}
+
+static const char *
+get_uri (Agent *agent, const char *group)
+{
+  return derate_config_get_text (derate_core_get_config (agent->core), group, "uri", "");
+}
+
+/* The baseline of the seeds: what it cost, and 30 % on top. */
+static GVariant *
+price_by_rule (DerateFallbackRequest *request, gpointer user_data, GError **error)
+{
+  double price = g_variant_get_double (derate_fallback_request_get_request (request));
+
+  return g_variant_new_double (price * 1.3);
+}
+
+Agent *
+agent_new (DerateCore *core, SoupServer *server, GError **error)
+{
+  Agent *agent = g_new0 (Agent, 1);
+
+  agent->core = g_object_ref (core);
+  agent->manager = derate_core_get_degradation_manager (core);
+  agent->server = g_object_ref (server);
+  agent->database_client = agent_database_new (get_uri (agent, "service database"));
+  agent->cache_client = agent_cache_new (get_uri (agent, "service redis"));
+  agent->ai_client
+      = agent_ai_new (get_uri (agent, "service openai"), g_getenv ("OPENAI_API_KEY"), error);
+  agent->reads_gate = derate_degradation_manager_get_gate (agent->manager, "reads");
+  agent->cache_gate = derate_degradation_manager_get_gate (agent->manager, "cache");
+  agent->ai_gate = derate_degradation_manager_get_gate (agent->manager, "ai");
+  agent->pricing_fallback
+      = derate_fallback_degraded_new (price_by_rule, NULL, NULL);
+  agent->price_fallback = derate_core_create_fallback (core, "database", error);
+
+  if (agent->ai_client == NULL || agent->price_fallback == NULL
+      || !init_dependency (agent, &agent->database, "database", agent->database_client,
+                           DATABASE_SHARE, error)
+      || !init_dependency (agent, &agent->cache, "redis", agent->cache_client, CACHE_SHARE, error)
+      || !init_dependency (agent, &agent->ai, "openai", agent->ai_client, AI_SHARE, error))
+    {
+      agent_free (agent);
+      return NULL;
+    }
+  agent_prices_add (agent);
+  agent_pricing_add (agent);
+  return agent;
+}
+
+void
+agent_free (Agent *agent)
+{
+  g_clear_pointer (&agent->database_client, agent_database_free);
+  g_clear_pointer (&agent->cache_client, agent_cache_free);
+  g_clear_pointer (&agent->ai_client, agent_ai_free);
+  g_clear_object (&agent->database.breaker);
+  g_clear_object (&agent->cache.breaker);
+  g_clear_object (&agent->ai.breaker);
+  g_clear_pointer (&agent->reads_gate, derate_gate_unref);
+  g_clear_pointer (&agent->cache_gate, derate_gate_unref);
+  g_clear_pointer (&agent->ai_gate, derate_gate_unref);
+  g_clear_object (&agent->price_fallback);
+  g_clear_object (&agent->pricing_fallback);
+  g_clear_object (&agent->server);
+  g_clear_object (&agent->core);
+  g_free (agent);
+}
+
+static void
+send_json (SoupServerMessage *message, guint status, GVariant *body)
+{
+  g_autoptr (GVariant) owned = g_variant_take_ref (body);
+  char *text = derate_json_from_variant (owned);
+
+  soup_server_message_set_status (message, status, NULL);
+  soup_server_message_set_response (message, "application/json", SOUP_MEMORY_TAKE, text,
+                                    strlen (text));
+}
+
+void
+agent_reply (Agent *agent,
+             SoupServerMessage *message,
+             DerateAnswerSource source,
+             guint status,
+             GVariant *body)
+{
+  derate_degradation_manager_note_answer (agent->manager, source);
+  send_json (message, status, body);
+}
+
+void
+agent_reply_bad (SoupServerMessage *message, guint status, const char *text)
+{
+  GVariantBuilder body;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "error", g_variant_new_string (text));
+  send_json (message, status, g_variant_builder_end (&body));
+}
+
+static void
+set_retry_after (SoupServerMessage *message)
+{
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Retry-After",
+                                RETRY_AFTER_SECONDS);
+}
+
+void
+agent_refuse (Agent *agent, SoupServerMessage *message, const char *error, const char *text)
+{
+  GVariantBuilder body;
+
+  set_retry_after (message);
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "error", g_variant_new_string (error));
+  g_variant_builder_add (&body, "{sv}", "message", g_variant_new_string (text));
+  g_variant_builder_add (&body, "{sv}", "action", g_variant_new_string ("Try again later"));
+  agent_reply (agent, message, DERATE_ANSWER_SOURCE_REFUSED, SOUP_STATUS_SERVICE_UNAVAILABLE,
+               g_variant_builder_end (&body));
+}
+
+gboolean
+agent_refuse_in_emergency (Agent *agent, SoupServerMessage *message)
+{
+  GVariantBuilder body;
+
+  if (derate_degradation_manager_get_enforced_level (agent->manager) < DERATE_LEVEL_EMERGENCY)
+    return FALSE;
+  set_retry_after (message);
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "status", g_variant_new_string ("system_degraded"));
+  agent_reply (agent, message, DERATE_ANSWER_SOURCE_REFUSED, SOUP_STATUS_SERVICE_UNAVAILABLE,
+               g_variant_builder_end (&body));
+  return TRUE;
+}
+
+DerateFallbackReason
+agent_gate_reason (Agent *agent, DerateGate *gate)
+{
+  g_autofree char *rule = NULL;
+  DerateGateReason reason;
+
+  derate_gate_get_mode (gate, &reason);
+  if (reason == DERATE_GATE_REASON_DEPENDENCY)
+    return DERATE_FALLBACK_REASON_OPEN;
+  rule = derate_degradation_manager_dup_rule (agent->manager);
+  return g_strcmp0 (rule, "hold") == 0 ? DERATE_FALLBACK_REASON_HOLD
+                                       : DERATE_FALLBACK_REASON_LEVEL;
+}

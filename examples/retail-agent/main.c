@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <derate-dbus-exporter.h>
+#include <derate-fallbacks.h>
+#include <derate-http.h>
+#include <glib-unix.h>
+#include <locale.h>
+
+#include "agent.h"
+
+/* The retail agent: a service that answers with the best it has. */
+
+/* In-flight calls end within the answer budget; this is for clients that are slow to read. */
+#define DRAIN_SECONDS 2
+
+typedef struct
+{
+  GMainLoop *loop;
+  DerateCore *core;
+  SoupServer *server;
+  DerateDbusExporter *exporter;
+  int status;
+} Program;
+
+static gboolean
+on_drained (gpointer data)
+{
+  g_main_loop_quit (((Program *)data)->loop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_stopped (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Program *program = data;
+
+  soup_server_disconnect (program->server);
+  g_timeout_add_seconds (DRAIN_SECONDS, on_drained, program);
+}
+
+/* Readiness turns to 503 at once; what is under way is still answered. */
+static gboolean
+on_signal (gpointer data)
+{
+  Program *program = data;
+
+  g_clear_object (&program->exporter);
+  derate_core_stop_async (program->core, NULL, on_stopped, program);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_started (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Program *program = data;
+  g_autoptr (GError) error = NULL;
+  DerateLevel level;
+
+  if (derate_core_start_finish (program->core, result, &error))
+    {
+      level = derate_degradation_manager_get_level (
+          derate_core_get_degradation_manager (program->core));
+      g_print ("retail-agent: ready, level %s\n", derate_level_get_nick (level));
+      return;
+    }
+  g_printerr ("retail-agent: %s\n", error->message);
+  program->status = 1;
+  g_main_loop_quit (program->loop);
+}
+
+static DerateDbusExporter *
+export_on_bus (DerateCore *core, const char *address, GError **error)
+{
+  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_for_address_sync (
+      address,
+      G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+          | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+      NULL, NULL, error);
+
+  return connection != NULL ? derate_dbus_exporter_new (core, connection, error) : NULL;
+}
+
+/* Blocks, as a start may: nothing is served yet. */
+static gboolean
+set_up (Program *program, const char *config, int port, const char *bus, GError **error)
+{
+  program->core = derate_core_new_from_file (config, NULL, error);
+  if (program->core == NULL
+      || !derate_fallbacks_register (derate_core_get_fallbacks (program->core), error))
+    return FALSE;
+  program->server = soup_server_new ("server-header", "retail-agent", NULL);
+  if (bus != NULL)
+    {
+      program->exporter = export_on_bus (program->core, bus, error);
+      if (program->exporter == NULL)
+        return FALSE;
+    }
+  derate_http_mount (program->core, program->server, NULL, DERATE_HTTP_ALL);
+  return soup_server_listen_local (program->server, port, SOUP_SERVER_LISTEN_IPV4_ONLY, error);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *config = NULL;
+  g_autofree char *bus = NULL;
+  int port = 8000;
+  GOptionEntry entries[] = {
+    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &config, "Configuration file", "FILE" },
+    { "port", 'p', 0, G_OPTION_ARG_INT, &port, "Port on 127.0.0.1 (8000)", "N" },
+    { "bus", 'b', 0, G_OPTION_ARG_STRING, &bus, "Address of a message bus", "ADDRESS" },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) options = g_option_context_new ("- prices, whatever is down");
+  g_autoptr (GError) error = NULL;
+  Program program = { 0 };
+  Agent *agent = NULL;
+
+  setlocale (LC_ALL, "");
+  g_option_context_add_main_entries (options, entries, NULL);
+  if (!g_option_context_parse (options, &argc, &argv, &error) || config == NULL)
+    {
+      g_printerr ("retail-agent: %s\n", error != NULL ? error->message : "--config is missing");
+      return 2;
+    }
+
+  program.loop = g_main_loop_new (NULL, FALSE);
+  if (set_up (&program, config, port, bus, &error))
+    agent = agent_new (program.core, program.server, &error);
+  if (agent == NULL)
+    {
+      g_printerr ("retail-agent: %s\n", error->message);
+      program.status = 1;
+    }
+  else
+    {
+      g_unix_signal_add (SIGTERM, on_signal, &program);
+      g_unix_signal_add (SIGINT, on_signal, &program);
+      derate_core_start_async (program.core, NULL, on_started, &program);
+      g_main_loop_run (program.loop);
+    }
+
+  g_clear_object (&program.exporter);
+  g_clear_object (&program.server);
+  g_clear_pointer (&agent, agent_free);
+  g_clear_object (&program.core);
+  g_main_loop_unref (program.loop);
+  return program.status;
+}
