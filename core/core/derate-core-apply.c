@@ -9,6 +9,7 @@
 #include "derate-enum-types.h"
 #include "derate-env-private.h"
 #include "derate-error.h"
+#include "derate-log-private.h"
 #include "derate-names-private.h"
 
 gboolean
@@ -187,6 +188,21 @@ apply_metrics (DerateCore *core, DerateConfig *config, GError **error)
          (label == NULL || derate_metrics_registry_set_breaker_label (core->metrics, label, error));
 }
 
+/* Holds that outlive the program, in `state-dir` or where systemd says. A store that cannot be read is
+ * no reason not to start. */
+static void
+apply_state_dir (DerateCore *core)
+{
+  const char *folder = derate_config_get_text (core->config, "derate", "state-dir",
+                                               g_getenv (DERATE_ENV_STATE_DIRECTORY));
+  g_autoptr (GError) error = NULL;
+
+  if (folder != NULL
+      && !derate_degradation_manager_set_state_dir (core->manager, folder, &error))
+    derate_log_event (G_LOG_LEVEL_WARNING, DERATE_EVENT_CONFIG_REFUSED, core->name, error->message,
+                      NULL);
+}
+
 static gboolean
 check_features (DerateCorePlan *plan, GError **error)
 {
@@ -225,6 +241,8 @@ derate_core_apply_config (DerateCore *core,
   core->rules_mode = plan->rules_mode;
   core->features = g_ptr_array_ref (plan->features);
   apply_recovery (core);
+  if (old == NULL)
+    apply_state_dir (core);
   return derate_core_update_inputs (core, error);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-core-run-private.h"
+#include "derate-degradation-collector-private.h"
+#include "derate-health-collector-private.h"
 #include "derate-process-collector.h"
 
 static void
@@ -13,5 +15,8 @@ attach (DerateCore *core, DerateMetricsCollector *collector)
 void
 derate_core_attach_collectors (DerateCore *core)
 {
+  attach (core, DERATE_METRICS_COLLECTOR (derate_health_collector_new (core->monitor)));
+  attach (core, derate_degradation_collector_new (core->manager));
+  attach (core, DERATE_METRICS_COLLECTOR (g_object_ref (core->fallback_usage)));
   attach (core, derate_process_collector_new ());
 }

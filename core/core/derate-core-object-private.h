@@ -32,6 +32,7 @@ struct _DerateCore
   DerateBreakerRegistry *breakers;
   DerateDegradationManager *manager;
   DerateFallbackFactory *fallbacks;
+  DerateFallbackUsage *fallback_usage;
   DerateMetricsRegistry *metrics;
   DeratePluginLoader *plugins;
   DerateMonitor *monitor;

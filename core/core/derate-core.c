@@ -48,6 +48,7 @@ derate_core_finalize (GObject *object)
   g_clear_object (&core->manager);
   g_clear_object (&core->breakers);
   g_clear_object (&core->fallbacks);
+  g_clear_object (&core->fallback_usage);
   g_clear_object (&core->metrics);
   g_clear_object (&core->plugins);
   g_clear_object (&core->model);
@@ -92,6 +93,7 @@ make_parts (DerateCore *core)
       DERATE_IS_MANUAL_CLOCK (core->clock) ? g_main_context_ref (owner) : g_main_context_new ();
   core->breakers = derate_breaker_registry_new (core->clock);
   core->fallbacks = derate_fallback_factory_new (core->clock);
+  core->fallback_usage = derate_fallback_usage_new (core->clock);
   core->plugins = derate_plugin_loader_new ();
   core->manager = derate_degradation_manager_new (core->clock, owner);
   derate_degradation_manager_set_event_queue (core->manager, core->owner_queue);

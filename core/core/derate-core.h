@@ -4,6 +4,7 @@
 #include <derate-breaker-registry.h>
 #include <derate-config.h>
 #include <derate-degradation-manager.h>
+#include <derate-fallback-chain.h>
 #include <derate-fallback-factory.h>
 #include <derate-metrics-registry.h>
 #include <derate-plugin-loader.h>
@@ -54,6 +55,14 @@ DerateDegradationManager *derate_core_get_degradation_manager (DerateCore *core)
 
 DERATE_AVAILABLE_IN_1_0
 DerateFallbackFactory *derate_core_get_fallbacks (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateFallbackUsage *derate_core_get_fallback_usage (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+DerateFallback *derate_core_create_fallback (DerateCore *core,
+                                             const char *service,
+                                             GError    **error);
 
 DERATE_AVAILABLE_IN_1_0
 DerateMetricsRegistry *derate_core_get_metrics (DerateCore *core);

@@ -3,7 +3,8 @@
 
 #include "agent.h"
 
-/* GET /prices/ID: the database, else the copy in Redis, else the copy in memory, else an honest no. */
+/* GET /prices/ID: the database, else the copy in Redis, else the copy in memory, else an honest no.
+ */
 
 /* How long Redis keeps a copy. */
 #define CACHE_SECONDS "3600"
@@ -65,10 +66,10 @@ answer_from_fallback (Price *price)
   Agent *agent = price->agent;
   g_autofree char *key = cache_key (price->id);
   DerateFallbackReason reason = derate_fallback_reason_from_error (price->why);
-  g_autoptr (DerateFallbackRequest) request
-      = derate_fallback_request_new ("database", reason, price->why, key, NULL);
-  g_autoptr (DerateFallbackResult) result
-      = derate_fallback_answer (agent->price_fallback, request, NULL);
+  g_autoptr (DerateFallbackRequest) request =
+      derate_fallback_request_new ("database", reason, price->why, key, NULL);
+  g_autoptr (DerateFallbackResult) result =
+      derate_fallback_answer (agent->price_fallback, request, NULL);
   const char *name;
   double amount;
 
@@ -89,8 +90,8 @@ static gboolean
 answer_from_copy (Price *price, const char *text)
 {
   g_autoptr (JsonNode) node = json_from_string (text, NULL);
-  double now = (double)derate_clock_get_real_time (derate_core_get_clock (price->agent->core))
-               / G_TIME_SPAN_SECOND;
+  double now = (double)derate_clock_get_real_time (derate_core_get_clock (price->agent->core)) /
+               G_TIME_SPAN_SECOND;
   DerateFallbackReason reason = derate_fallback_reason_from_error (price->why);
   JsonObject *copy;
   double at;
@@ -113,8 +114,8 @@ on_copy (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (Price) price = data;
   g_autoptr (DerateRedisReply) reply = agent_guard_finish (result, NULL);
 
-  if (reply == NULL || derate_redis_reply_get_reply_type (reply) != DERATE_REDIS_REPLY_STRING
-      || !answer_from_copy (price, derate_redis_reply_get_text (reply)))
+  if (reply == NULL || derate_redis_reply_get_reply_type (reply) != DERATE_REDIS_REPLY_STRING ||
+      !answer_from_copy (price, derate_redis_reply_get_text (reply)))
     answer_from_fallback (price);
 }
 
@@ -138,7 +139,8 @@ store_copies (Price *price, const AgentProduct *product)
 {
   Agent *agent = price->agent;
   g_autofree char *key = cache_key (product->id);
-  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new ("(sd)", product->name, product->price));
+  g_autoptr (GVariant) value =
+      g_variant_ref_sink (g_variant_new ("(sd)", product->name, product->price));
   g_autoptr (GVariant) copy = NULL;
   g_autofree char *text = NULL;
   GVariantBuilder builder;
@@ -149,10 +151,10 @@ store_copies (Price *price, const AgentProduct *product)
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (product->name));
   g_variant_builder_add (&builder, "{sv}", "price", g_variant_new_double (product->price));
-  g_variant_builder_add (
-      &builder, "{sv}", "at",
-      g_variant_new_double ((double)derate_clock_get_real_time (derate_core_get_clock (agent->core))
-                            / G_TIME_SPAN_SECOND));
+  g_variant_builder_add (&builder, "{sv}", "at",
+                         g_variant_new_double ((double)derate_clock_get_real_time (
+                                                   derate_core_get_clock (agent->core)) /
+                                               G_TIME_SPAN_SECOND));
   copy = g_variant_ref_sink (g_variant_builder_end (&builder));
   text = derate_json_from_variant (copy);
   ask_cache (agent, (const char *const[]){ "SET", key, text, "EX", CACHE_SECONDS, NULL }, on_stored,
@@ -164,8 +166,8 @@ on_product (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (Price) price = data;
   AgentProduct *product = agent_guard_finish (result, &price->why);
-  gboolean minimal = derate_degradation_manager_get_enforced_level (price->agent->manager)
-                     >= DERATE_LEVEL_MINIMAL;
+  gboolean minimal =
+      derate_degradation_manager_get_enforced_level (price->agent->manager) >= DERATE_LEVEL_MINIMAL;
   g_autofree char *key = cache_key (price->id);
 
   if (product == NULL)
@@ -202,8 +204,7 @@ handle (SoupServer *server,
       agent_reply_bad (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "GET /prices/ID");
       return;
     }
-  if (id[0] != '/'
-      || !g_ascii_string_to_unsigned (id + 1, 10, 0, G_MAXINT32, &number, NULL))
+  if (id[0] != '/' || !g_ascii_string_to_unsigned (id + 1, 10, 0, G_MAXINT32, &number, NULL))
     {
       agent_reply_bad (message, SOUP_STATUS_BAD_REQUEST, "ID is not a number");
       return;
@@ -216,8 +217,8 @@ handle (SoupServer *server,
   price->message = g_object_ref (message);
   price->id = (int)number;
   soup_server_message_pause (message);
-  agent_guard_async (&agent->database, &agent_database_get_product, GINT_TO_POINTER (price->id), NULL,
-                     on_product, price);
+  agent_guard_async (&agent->database, &agent_database_get_product, GINT_TO_POINTER (price->id),
+                     NULL, on_product, price);
 }
 
 void

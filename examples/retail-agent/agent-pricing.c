@@ -49,10 +49,11 @@ static void
 answer_by_rule (Pricing *pricing, DerateFallbackReason reason, const GError *why)
 {
   Agent *agent = pricing->agent;
-  g_autoptr (DerateFallbackRequest) request = derate_fallback_request_new (
-      "openai", reason, why, pricing->item, g_variant_new_double (pricing->price));
-  g_autoptr (DerateFallbackResult) result
-      = derate_fallback_answer (agent->pricing_fallback, request, NULL);
+  g_autoptr (DerateFallbackRequest) request =
+      derate_fallback_request_new ("openai", reason, why, pricing->item,
+                                   g_variant_new_double (pricing->price));
+  g_autoptr (DerateFallbackResult) result =
+      derate_fallback_answer (agent->pricing_fallback, request, NULL);
 
   if (result == NULL)
     agent_refuse (agent, pricing->message, "AI enhancement temporarily unavailable",
@@ -84,8 +85,7 @@ read_request (SoupServerMessage *message, Pricing *pricing)
 {
   SoupMessageBody *body = soup_server_message_get_request_body (message);
   g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
-  g_autofree char *text
-      = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
   g_autoptr (JsonNode) node = json_from_string (text, NULL);
   JsonNode *item;
   JsonNode *price;
@@ -94,10 +94,10 @@ read_request (SoupServerMessage *message, Pricing *pricing)
     return FALSE;
   item = json_object_get_member (json_node_get_object (node), "item");
   price = json_object_get_member (json_node_get_object (node), "price");
-  if (item == NULL || json_node_get_value_type (item) != G_TYPE_STRING || price == NULL
-      || !JSON_NODE_HOLDS_VALUE (price)
-      || (json_node_get_value_type (price) != G_TYPE_INT64
-          && json_node_get_value_type (price) != G_TYPE_DOUBLE))
+  if (item == NULL || json_node_get_value_type (item) != G_TYPE_STRING || price == NULL ||
+      !JSON_NODE_HOLDS_VALUE (price) ||
+      (json_node_get_value_type (price) != G_TYPE_INT64 &&
+       json_node_get_value_type (price) != G_TYPE_DOUBLE))
     return FALSE;
   pricing->item = json_node_dup_string (item);
   pricing->price = json_node_get_double (price);

@@ -58,20 +58,19 @@ agent_new (DerateCore *core, SoupServer *server, GError **error)
   agent->server = g_object_ref (server);
   agent->database_client = agent_database_new (get_uri (agent, "service database"));
   agent->cache_client = agent_cache_new (get_uri (agent, "service redis"));
-  agent->ai_client
-      = agent_ai_new (get_uri (agent, "service openai"), g_getenv ("OPENAI_API_KEY"), error);
+  agent->ai_client =
+      agent_ai_new (get_uri (agent, "service openai"), g_getenv ("OPENAI_API_KEY"), error);
   agent->reads_gate = derate_degradation_manager_get_gate (agent->manager, "reads");
   agent->cache_gate = derate_degradation_manager_get_gate (agent->manager, "cache");
   agent->ai_gate = derate_degradation_manager_get_gate (agent->manager, "ai");
-  agent->pricing_fallback
-      = derate_fallback_degraded_new (price_by_rule, NULL, NULL);
+  agent->pricing_fallback = derate_degraded_fallback_new ("rule", price_by_rule, NULL, NULL);
   agent->price_fallback = derate_core_create_fallback (core, "database", error);
 
-  if (agent->ai_client == NULL || agent->price_fallback == NULL
-      || !init_dependency (agent, &agent->database, "database", agent->database_client,
-                           DATABASE_SHARE, error)
-      || !init_dependency (agent, &agent->cache, "redis", agent->cache_client, CACHE_SHARE, error)
-      || !init_dependency (agent, &agent->ai, "openai", agent->ai_client, AI_SHARE, error))
+  if (agent->ai_client == NULL || agent->price_fallback == NULL ||
+      !init_dependency (agent, &agent->database, "database", agent->database_client, DATABASE_SHARE,
+                        error) ||
+      !init_dependency (agent, &agent->cache, "redis", agent->cache_client, CACHE_SHARE, error) ||
+      !init_dependency (agent, &agent->ai, "openai", agent->ai_client, AI_SHARE, error))
     {
       agent_free (agent);
       return NULL;
@@ -178,6 +177,5 @@ agent_gate_reason (Agent *agent, DerateGate *gate)
   if (reason == DERATE_GATE_REASON_DEPENDENCY)
     return DERATE_FALLBACK_REASON_OPEN;
   rule = derate_degradation_manager_dup_rule (agent->manager);
-  return g_strcmp0 (rule, "hold") == 0 ? DERATE_FALLBACK_REASON_HOLD
-                                       : DERATE_FALLBACK_REASON_LEVEL;
+  return g_strcmp0 (rule, "hold") == 0 ? DERATE_FALLBACK_REASON_HOLD : DERATE_FALLBACK_REASON_LEVEL;
 }

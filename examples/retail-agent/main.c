@@ -70,11 +70,11 @@ on_started (GObject *source, GAsyncResult *result, gpointer data)
 static DerateDbusExporter *
 export_on_bus (DerateCore *core, const char *address, GError **error)
 {
-  g_autoptr (GDBusConnection) connection = g_dbus_connection_new_for_address_sync (
-      address,
-      G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
-          | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-      NULL, NULL, error);
+  g_autoptr (GDBusConnection) connection =
+      g_dbus_connection_new_for_address_sync (address,
+                                              G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+                                                  G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                              NULL, NULL, error);
 
   return connection != NULL ? derate_dbus_exporter_new (core, connection, error) : NULL;
 }
@@ -84,8 +84,8 @@ static gboolean
 set_up (Program *program, const char *config, int port, const char *bus, GError **error)
 {
   program->core = derate_core_new_from_file (config, NULL, error);
-  if (program->core == NULL
-      || !derate_fallbacks_register (derate_core_get_fallbacks (program->core), error))
+  if (program->core == NULL ||
+      !derate_fallbacks_register (derate_core_get_fallbacks (program->core), error))
     return FALSE;
   program->server = soup_server_new ("server-header", "retail-agent", NULL);
   if (bus != NULL)
