@@ -188,8 +188,8 @@ apply_metrics (DerateCore *core, DerateConfig *config, GError **error)
          (label == NULL || derate_metrics_registry_set_breaker_label (core->metrics, label, error));
 }
 
-/* Holds that outlive the program, in `state-dir` or where systemd says. A store that cannot be read is
- * no reason not to start. */
+/* Holds that outlive the program, in `state-dir` or where systemd says. A store that cannot be read
+ * is no reason not to start. */
 static void
 apply_state_dir (DerateCore *core)
 {
@@ -197,20 +197,9 @@ apply_state_dir (DerateCore *core)
                                                g_getenv (DERATE_ENV_STATE_DIRECTORY));
   g_autoptr (GError) error = NULL;
 
-  if (folder != NULL
-      && !derate_degradation_manager_set_state_dir (core->manager, folder, &error))
+  if (folder != NULL && !derate_degradation_manager_set_state_dir (core->manager, folder, &error))
     derate_log_event (G_LOG_LEVEL_WARNING, DERATE_EVENT_CONFIG_REFUSED, core->name, error->message,
                       NULL);
-}
-
-static gboolean
-check_features (DerateCorePlan *plan, GError **error)
-{
-  g_autoptr (GPtrArray) inputs = derate_core_plan_list_inputs (plan);
-  g_autoptr (DerateRuleSet) rules =
-      derate_rule_set_new (inputs, plan->rules, plan->rules_mode, error);
-
-  return rules != NULL && derate_degradation_manager_check_features (rules, plan->features, error);
 }
 
 gboolean
@@ -225,8 +214,7 @@ derate_core_apply_config (DerateCore *core,
   if (core->config != NULL && !check_fixed (core->config, config, error))
     return FALSE;
   plan = derate_core_plan_new (config, core->plugins, error);
-  if (plan == NULL || !check_features (plan, error) ||
-      (core->config == NULL && !apply_metrics (core, config, error)))
+  if (plan == NULL || (core->config == NULL && !apply_metrics (core, config, error)))
     return FALSE;
 
   old = g_steal_pointer (&core->config);

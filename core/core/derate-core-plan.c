@@ -5,7 +5,7 @@
 
 #include "derate-enum-types.h"
 #include "derate-error.h"
-#include "derate-fallback-cycle.h"
+#include "derate-degradation-manager-private.h"
 #include "derate-feature.h"
 
 static void
@@ -120,14 +120,47 @@ plan_service (DerateCorePlan *plan, const char *name, DeratePluginLoader *loader
 }
 
 static gboolean
+check_alternate (DerateCorePlan *plan, DeratePlannedService *service, GError **error)
+{
+  g_autofree char *group = group_name ("service", service->name);
+  const char *alternate = derate_config_get_text (plan->config, group, "alternate", NULL);
+  g_autofree char *alternate_group = group_name ("service", alternate != NULL ? alternate : "");
+  GError *reason = NULL;
+
+  if (alternate == NULL || derate_config_has_group (plan->config, alternate_group))
+    return TRUE;
+  reason = g_error_new (DERATE_ERROR, DERATE_ERROR_NO_SUCH_SERVICE, "no service “%s”", alternate);
+  return refuse (plan->config, group, "alternate", reason, error);
+}
+
+static gboolean
 plan_services (DerateCorePlan *plan, DeratePluginLoader *loader, GError **error)
 {
   g_auto (GStrv) names = derate_config_list_names (plan->config, "service");
 
   for (guint i = 0; names[i] != NULL; i++)
-    if (!plan_service (plan, names[i], loader, error))
+    if (!plan_service (plan, names[i], loader, error) ||
+        !check_alternate (plan, g_ptr_array_index (plan->services, i), error))
       return FALSE;
   return TRUE;
+}
+
+/* The group of the rule that is refused also when it is the only one; else that of all rules. */
+static char *
+find_culprit (DerateCorePlan *plan, GPtrArray *inputs)
+{
+  for (guint i = 0; i < plan->rules->len; i++)
+    {
+      DerateRule *rule = g_ptr_array_index (plan->rules, i);
+      g_autoptr (GPtrArray) alone = g_ptr_array_new ();
+      g_autoptr (DerateRuleSet) set = NULL;
+
+      g_ptr_array_add (alone, rule);
+      set = derate_rule_set_new (inputs, alone, plan->rules_mode, NULL);
+      if (set == NULL)
+        return group_name ("rule", derate_rule_get_id (rule));
+    }
+  return g_strdup ("derate");
 }
 
 static gboolean
@@ -136,6 +169,7 @@ plan_rules (DerateCorePlan *plan, GError **error)
   g_auto (GStrv) names = derate_config_list_names (plan->config, "rule");
   g_autoptr (GPtrArray) inputs = derate_core_plan_list_inputs (plan);
   g_autoptr (DerateRuleSet) set = NULL;
+  g_autofree char *culprit = NULL;
   GError *reason = NULL;
 
   plan->rules_mode =
@@ -153,66 +187,42 @@ plan_rules (DerateCorePlan *plan, GError **error)
       g_ptr_array_add (plan->rules, rule);
     }
   set = derate_rule_set_new (inputs, plan->rules, plan->rules_mode, &reason);
-  return set != NULL || refuse (plan->config, "derate", "rules", reason, error);
+  if (set != NULL)
+    return TRUE;
+  culprit = find_culprit (plan, inputs);
+  return refuse (plan->config, culprit, NULL, reason, error);
+}
+
+static gboolean
+add_feature (DerateCorePlan *plan, DerateRuleSet *rules, const char *name, GError **error)
+{
+  g_autofree char *group = group_name ("feature", name);
+  GError *reason = NULL;
+  DerateFeature *feature =
+      derate_feature_parse (name, derate_config_get_text (plan->config, group, "needs", ""),
+                            derate_config_get_text (plan->config, group, "until", "emergency"),
+                            &reason);
+
+  if (feature == NULL)
+    return refuse (plan->config, group, NULL, reason, error);
+  g_ptr_array_add (plan->features, feature);
+  return derate_degradation_manager_check_features (rules, plan->features, &reason) ||
+         refuse (plan->config, group, NULL, reason, error);
 }
 
 static gboolean
 plan_features (DerateCorePlan *plan, GError **error)
 {
   g_auto (GStrv) names = derate_config_list_names (plan->config, "feature");
-  GError *reason = NULL;
+  g_autoptr (GPtrArray) inputs = derate_core_plan_list_inputs (plan);
+  g_autoptr (DerateRuleSet) rules =
+      derate_rule_set_new (inputs, plan->rules, plan->rules_mode, error);
 
+  if (rules == NULL)
+    return FALSE;
   for (guint i = 0; names[i] != NULL; i++)
-    {
-      g_autofree char *group = group_name ("feature", names[i]);
-      DerateFeature *feature =
-          derate_feature_parse (names[i], derate_config_get_text (plan->config, group, "needs", ""),
-                                derate_config_get_text (plan->config, group, "until", "emergency"),
-                                &reason);
-
-      if (feature == NULL)
-        return refuse (plan->config, group, NULL, reason, error);
-      g_ptr_array_add (plan->features, feature);
-    }
-  return TRUE;
-}
-
-static gboolean
-has_service (DerateCorePlan *plan, const char *name)
-{
-  for (guint i = 0; i < plan->services->len; i++)
-    if (strcmp (((DeratePlannedService *)g_ptr_array_index (plan->services, i))->name, name) == 0)
-      return TRUE;
-  return FALSE;
-}
-
-/* An `alternate` answers with its own fallbacks behind it, so a ring of them would never end. */
-static gboolean
-check_alternates (DerateCorePlan *plan, GError **error)
-{
-  g_autoptr (GArray) edges = g_array_new (FALSE, FALSE, sizeof (DerateFallbackEdge));
-  GError *reason = NULL;
-
-  for (guint i = 0; i < plan->services->len; i++)
-    {
-      DeratePlannedService *service = g_ptr_array_index (plan->services, i);
-      g_autofree char *group = group_name ("service", service->name);
-      const char *alternate = derate_config_get_text (plan->config, group, "alternate", NULL);
-      DerateFallbackEdge edge = { .from = service->name, .to = alternate, .runs_fallback = TRUE };
-
-      if (alternate == NULL)
-        continue;
-      if (!has_service (plan, alternate))
-        {
-          reason = g_error_new (DERATE_ERROR, DERATE_ERROR_NO_SUCH_SERVICE, "no service “%s”",
-                                alternate);
-          return refuse (plan->config, group, "alternate", reason, error);
-        }
-      g_array_append_val (edges, edge);
-      if (!derate_fallback_check_cycles ((const DerateFallbackEdge *)(gpointer)edges->data,
-                                         edges->len, &reason))
-        return refuse (plan->config, group, "alternate", reason, error);
-    }
+    if (!add_feature (plan, rules, names[i], error))
+      return FALSE;
   return TRUE;
 }
 
@@ -227,7 +237,7 @@ derate_core_plan_new (DerateConfig *config, DeratePluginLoader *loader, GError *
   plan->features = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_feature_unref);
 
   if (!plan_services (plan, loader, error) || !plan_rules (plan, error) ||
-      !plan_features (plan, error) || !check_alternates (plan, error))
+      !plan_features (plan, error))
     return NULL;
   return g_steal_pointer (&plan);
 }

@@ -66,8 +66,7 @@ tear_down (Fixture *fixture, gconstpointer data)
 static DerateLevel
 get_level (Fixture *fixture)
 {
-  return derate_degradation_manager_get_level (
-      derate_core_get_degradation_manager (fixture->core));
+  return derate_degradation_manager_get_level (derate_core_get_degradation_manager (fixture->core));
 }
 
 static void
@@ -102,8 +101,7 @@ succeed_calls (Fixture *fixture, const char *name, guint calls)
 static void
 advance (Fixture *fixture, guint seconds)
 {
-  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (fixture->clock),
-                               seconds * G_TIME_SPAN_SECOND);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (fixture->clock), seconds * G_TIME_SPAN_SECOND);
 }
 
 static void
@@ -231,12 +229,12 @@ test_refused (void)
   } cases[] = {
     { "[derate]\n[service a]\n", "[derate]", "name" },
     { "[derate]\nname=a\n[service db]\nplugin=nowhere\n", "[service db], plugin", "nowhere" },
-    { "[derate]\nname=a\n[service a]\nalternate=b\n[service b]\nalternate=a\n", "alternate",
-      "a" },
+    { "[derate]\nname=a\n[service a]\nalternate=b\n[service b]\nalternate=a\n", "alternate", "a" },
     { "[derate]\nname=a\n[service a]\nalternate=z\n", "[service a], alternate", "“z”" },
-    { "[derate]\nname=a\n[service x]\n[rule odd]\nwhen=x=healthy\nlevel=minimal\n", "rules", "odd" },
-    { "[derate]\nname=a\n[service x]\n[rule r]\nwhen=y=down\nlevel=minimal\n", "rules", "y" },
-    { "[derate]\nname=a\n[service x]\n[feature f]\nneeds=y\n", "f", "y" },
+    { "[derate]\nname=a\n[service x]\n[rule odd]\nwhen=x=healthy\nlevel=minimal\n", "rules",
+      "odd" },
+    { "[derate]\nname=a\n[service x]\n[rule r]\nwhen=y=down\nlevel=minimal\n", "[rule r]", "“y”" },
+    { "[derate]\nname=a\n[service x]\n[feature f]\nneeds=y\n", "[feature f]", "“y”" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -290,11 +288,11 @@ test_reload (void)
   g_assert_cmpuint (g_list_model_get_n_items (derate_core_get_services (core)), ==, 3);
 
   /* A good one is taken over, and an unchanged breaker keeps its statistics. */
-  g_assert_true (g_file_set_contents (
-      path,
-      "[derate]\nname=shop\n[service database]\nrole=database\nbreaker-failure-threshold=9\n"
-      "[service redis]\nrole=cache\n[service s3]\nrole=storage\n",
-      -1, NULL));
+  g_assert_true (g_file_set_contents (path,
+                                      "[derate]\nname=shop\n[service "
+                                      "database]\nrole=database\nbreaker-failure-threshold=9\n"
+                                      "[service redis]\nrole=cache\n[service s3]\nrole=storage\n",
+                                      -1, NULL));
   changes = derate_core_reload (core, &error);
   g_assert_no_error (error);
   all = g_strjoinv (", ", changes);
@@ -341,12 +339,12 @@ test_two_cores (void)
     }
   breaker = derate_core_lookup_breaker (cores[0], "redis");
   g_assert_true (derate_breaker_trip (breaker, NULL));
-  g_assert_cmpint (
-      derate_degradation_manager_get_level (derate_core_get_degradation_manager (cores[0])), ==,
-      DERATE_LEVEL_DEGRADED);
-  g_assert_cmpint (
-      derate_degradation_manager_get_level (derate_core_get_degradation_manager (cores[1])), ==,
-      DERATE_LEVEL_OPTIMAL);
+  g_assert_cmpint (derate_degradation_manager_get_level (
+                       derate_core_get_degradation_manager (cores[0])),
+                   ==, DERATE_LEVEL_DEGRADED);
+  g_assert_cmpint (derate_degradation_manager_get_level (
+                       derate_core_get_degradation_manager (cores[1])),
+                   ==, DERATE_LEVEL_OPTIMAL);
   for (guint i = 0; i < 2; i++)
     g_object_unref (cores[i]);
   while (g_main_context_iteration (NULL, FALSE))
@@ -371,6 +369,8 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  /* Derate warns of what these tests do to it. */
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
   g_test_add ("/core/outage", Fixture, NULL, set_up, test_outage, tear_down);
   g_test_add ("/core/status", Fixture, NULL, set_up, test_status, tear_down);
   g_test_add ("/core/health", Fixture, NULL, set_up, test_health, tear_down);
