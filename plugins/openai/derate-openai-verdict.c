@@ -39,8 +39,8 @@ member_text (JsonObject *object, const char *name)
   return NULL;
 }
 
-/* The member "error" of the body, be it an object or, as some servers have it, a text; NULL when the
- * body is no such JSON. */
+/* The member "error" of the body, be it an object or, as some servers have it, a text; NULL when
+ * the body is no such JSON. */
 static JsonNode *
 parse_error (const char *body)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Asks a server for a sign of life with an empty query, and reads from what it reports along whether
- * it takes writes. The session is kept between runs; one that has died is opened anew in the same
- * run, so that a restart costs no bad result. A run and what it touches belong to the thread that
- * started it; runs never overlap, which whoever runs checks sees to. */
+/* Asks a server for a sign of life with an empty query, and reads from what it reports along
+ * whether it takes writes. The session is kept between runs; one that has died is opened anew in
+ * the same run, so that a restart costs no bad result. A run and what it touches belong to the
+ * thread that started it; runs never overlap, which whoever runs checks sees to. */
 #include "derate-pg-check.h"
 
 #include "derate-check-options.h"

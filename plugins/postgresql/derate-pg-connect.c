@@ -252,8 +252,8 @@ derate_pg_connection_open_async (const char *uri,
  * @result: what the callback was given
  * @error: where to put the error
  *
- * Ends derate_pg_connection_open_async(). Errors are of %DERATE_PG_ERROR, of %G_RESOLVER_ERROR for a
- * name without address, or %G_IO_ERROR_CANCELLED.
+ * Ends derate_pg_connection_open_async(). Errors are of %DERATE_PG_ERROR, of %G_RESOLVER_ERROR for
+ * a name without address, or %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full): the session
  *

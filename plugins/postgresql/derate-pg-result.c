@@ -4,8 +4,8 @@
 /**
  * DeratePgResult:
  *
- * What a query gave: rows of texts, or the number of rows it changed. Immutable, so it may be shared
- * by any number of threads.
+ * What a query gave: rows of texts, or the number of rows it changed. Immutable, so it may be
+ * shared by any number of threads.
  *
  * Since: 1.0
  */
@@ -115,8 +115,8 @@ derate_pg_result_get_column_name (DeratePgResult *result, guint column)
  * @result: a result
  * @column: a column, from 0
  *
- * The type of a column as the number (OID) that PostgreSQL's catalogue `pg_type` has for it, such as
- * 23 for `int4`.
+ * The type of a column as the number (OID) that PostgreSQL's catalogue `pg_type` has for it, such
+ * as 23 for `int4`.
  *
  * Returns: the type, 0 where there is no such column
  *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* PING, then ROLE and EXISTS where the options ask for them, all sent together. The connection is
- * kept between runs; one that has died is opened anew in the same run, so that a restart costs no bad
- * result. A run and what it touches belong to the thread that started it; runs never overlap. */
+ * kept between runs; one that has died is opened anew in the same run, so that a restart costs no
+ * bad result. A run and what it touches belong to the thread that started it; runs never overlap.
+ */
 #include "derate-redis-check.h"
 
 #include "derate-check-options.h"

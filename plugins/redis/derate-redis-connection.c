@@ -59,7 +59,8 @@ drop_cancel_source (GTask *task)
     g_source_destroy (source);
 }
 
-/* No more bytes either way. The descriptor goes with the stream: closing a TLS stream would wait. */
+/* No more bytes either way. The descriptor goes with the stream: closing a TLS stream would wait.
+ */
 static void
 shut_down (DerateRedisConnection *self)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opening a connection: connect, then AUTH and SELECT where the URI asks for them, sent together. */
+/* Opening a connection: connect, then AUTH and SELECT where the URI asks for them, sent together.
+ */
 #include "derate-redis-address-private.h"
 #include "derate-redis-connection-private.h"
 
@@ -94,8 +95,8 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
  * @callback: (scope async): called once, in the thread-default context of the caller
  * @user_data: data for @callback
  *
- * Opens a connection without ever blocking: names are looked up beside the loop. There is no limit of
- * time but @cancellable. May be called from any thread that runs a context.
+ * Opens a connection without ever blocking: names are looked up beside the loop. There is no limit
+ * of time but @cancellable. May be called from any thread that runs a context.
  *
  * Since: 1.0
  */
@@ -156,8 +157,8 @@ derate_redis_connection_open_finish (GAsyncResult *result, GError **error)
  * @uri: a URI
  * @error: where to put the error
  *
- * Whether derate_redis_connection_open_async() could use @uri. Nothing is connected. The error never
- * holds the password. May be called from any thread.
+ * Whether derate_redis_connection_open_async() could use @uri. Nothing is connected. The error
+ * never holds the password. May be called from any thread.
  *
  * Returns: %TRUE if so, %FALSE with %DERATE_REDIS_ERROR_CONFIG otherwise
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* HeadBucket. Its answer has no body, so where the status leaves open what is wrong (403, 503), one
- * ListObjectsV2 of one key asks for the code. A bucket that lives in another region says so (301, or
- * 400); then the request is signed once more, for that region, and goes to the same endpoint, or to
- * Amazon's of that region. Runs never overlap and stay in one thread. */
+ * ListObjectsV2 of one key asks for the code. A bucket that lives in another region says so (301,
+ * or 400); then the request is signed once more, for that region, and goes to the same endpoint, or
+ * to Amazon's of that region. Runs never overlap and stay in one thread. */
 #include "derate-s3-check.h"
 
 #include "derate-check-options.h"

@@ -146,7 +146,7 @@ derate_soup_client_send_async (DerateSoupClient *self,
   Request *request = g_new0 (Request, 1);
 
   request->message = g_object_ref (message);
-  request->body = g_byte_array_new ();
+  request->body = g_byte_array_sized_new (1); /* its data is never NULL, for an empty body */
   g_task_set_source_tag (task, derate_soup_client_send_async);
   g_task_set_task_data (task, request, request_free);
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);

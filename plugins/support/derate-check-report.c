@@ -58,6 +58,8 @@ cause_of_error (const GError *error)
   /* A name that does not exist is set up wrongly; a name server that fails is one that is late. */
   if (g_error_matches (error, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND))
     return DERATE_HEALTH_CAUSE_CONFIG;
+  if (error->domain == G_TLS_ERROR)
+    return DERATE_HEALTH_CAUSE_CONFIG;
   if (error->domain == G_RESOLVER_ERROR ||
       g_error_matches (error, DERATE_ERROR, DERATE_ERROR_TIMED_OUT))
     return DERATE_HEALTH_CAUSE_TIMEOUT;
