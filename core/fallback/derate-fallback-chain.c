@@ -241,6 +241,7 @@ ask_next (GTask *owned_task)
   g_autoptr (GTask) task = owned_task;
   DerateFallbackChain *chain = g_task_get_source_object (task);
   Walk *walk = g_task_get_task_data (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
   DerateFallback *link;
 
   if (walk->next == chain->links->len)
@@ -250,7 +251,7 @@ ask_next (GTask *owned_task)
     }
   link = g_ptr_array_index (chain->links, walk->next++);
   walk->began = derate_clock_get_time (chain->clock);
-  derate_fallback_answer_async (link, walk->request, g_task_get_cancellable (task), on_answered,
+  derate_fallback_answer_async (link, walk->request, cancellable, on_answered,
                                 g_steal_pointer (&task));
 }
 
