@@ -13,8 +13,8 @@
  * @error: return location for what went wrong: a refusal (%DERATE_ERROR_OPEN,
  *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED) or the error of @func
  *
- * Makes a call if the breaker lets it through, in this thread, and records how it ended. A call that
- * gives neither an answer nor an error has failed.
+ * Makes a call if the breaker lets it through, in this thread, and records how it ended. A call
+ * that gives neither an answer nor an error has failed.
  *
  * Returns: (transfer full): the answer
  *

@@ -263,8 +263,8 @@ conflict (GError **error, const char *text)
  * @config: a config
  * @error: return location for a %DERATE_ERROR_INVALID_CONFIG that names the properties
  *
- * Whether a breaker can be made of it: each property in its range, and no two in conflict. Nothing is
- * ever changed silently to make it fit.
+ * Whether a breaker can be made of it: each property in its range, and no two in conflict. Nothing
+ * is ever changed silently to make it fit.
  *
  * Returns: %TRUE when it is good
  *
@@ -301,7 +301,8 @@ derate_breaker_config_validate (const DerateBreakerConfig *config, GError **erro
  * @error: return location for a %DERATE_ERROR_INVALID_CONFIG that names the variable
  *
  * Makes a config with the defaults that the environment gives: `DEFAULT_FAILURE_THRESHOLD`, and
- * `DEFAULT_RECOVERY_TIMEOUT` in seconds for the open duration. Where they are not set, the built-in.
+ * `DEFAULT_RECOVERY_TIMEOUT` in seconds for the open duration. Where they are not set, the
+ * built-in.
  *
  * Returns: (transfer full): the config
  *

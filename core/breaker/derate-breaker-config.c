@@ -10,8 +10,9 @@
  *
  * How a [class@Breaker] decides.
  *
- * A setter takes any value; derate_breaker_config_validate() says what is out of range or in conflict.
- * A breaker takes a copy of the state the config is in. A config belongs to one thread at a time.
+ * A setter takes any value; derate_breaker_config_validate() says what is out of range or in
+ * conflict. A breaker takes a copy of the state the config is in. A config belongs to one thread at
+ * a time.
  *
  * Since: 1.0
  */
@@ -113,8 +114,8 @@ derate_breaker_config_new_from_settings (DerateBreakerSettings *settings)
 /**
  * derate_breaker_config_new:
  *
- * Makes a config with the built-in defaults: opens after 5 failures in a row, or when half of the last
- * 10 calls failed; half-open after 60 s, and closed after 2 successes.
+ * Makes a config with the built-in defaults: opens after 5 failures in a row, or when half of the
+ * last 10 calls failed; half-open after 60 s, and closed after 2 successes.
  *
  * Returns: (transfer full): the config
  *

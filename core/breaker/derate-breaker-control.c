@@ -39,8 +39,8 @@ derate_breaker_adopt_settings_locked (DerateBreaker *self)
  * @config: how it is to decide from now on
  * @error: return location for a %DERATE_ERROR_INVALID_CONFIG
  *
- * Changes the config in place. State, statistics and permits that are out stay; the newest outcomes are
- * copied into a window of another size; a time that has begun to run goes on.
+ * Changes the config in place. State, statistics and permits that are out stay; the newest outcomes
+ * are copied into a window of another size; a time that has begun to run goes on.
  *
  * Returns: %TRUE when @config is in force, %FALSE when it is refused and nothing has changed
  *
@@ -75,8 +75,8 @@ derate_breaker_reconfigure (DerateBreaker *breaker,
  * derate_breaker_reset:
  * @breaker: a breaker
  *
- * Closes the breaker with an empty window, ends forced-open, and sets the statistics to zero. Exported
- * counters go on: they never fall.
+ * Closes the breaker with an empty window, ends forced-open, and sets the statistics to zero.
+ * Exported counters go on: they never fall.
  *
  * Since: 1.0
  */
@@ -146,8 +146,8 @@ open_by_hand (DerateBreaker *self, gint64 until, GError **error)
  * @breaker: a breaker
  * @error: return location for a %DERATE_ERROR_INVALID_STATE
  *
- * Opens the breaker as failures would; it becomes half-open by itself. One that is open stays open as
- * long as it would have.
+ * Opens the breaker as failures would; it becomes half-open by itself. One that is open stays open
+ * as long as it would have.
  *
  * Returns: %TRUE when it is open, %FALSE when its mode is disabled or metrics-only
  *
@@ -167,8 +167,8 @@ derate_breaker_trip (DerateBreaker *breaker, GError **error)
  * @time: a time of its clock
  * @error: return location for a %DERATE_ERROR_INVALID_STATE
  *
- * Opens the breaker until a time, or moves the end of the time it is open: for a service that said when
- * to come back. Good health checks do not shorten it.
+ * Opens the breaker until a time, or moves the end of the time it is open: for a service that said
+ * when to come back. Good health checks do not shorten it.
  *
  * Returns: %TRUE when it is open, %FALSE when its mode is disabled or metrics-only
  *
@@ -210,7 +210,8 @@ derate_breaker_open_for (DerateBreaker *breaker, GTimeSpan span, GError **error)
  * derate_breaker_close:
  * @breaker: a breaker
  *
- * Closes the breaker with an empty window, whatever it was, and ends forced-open. The statistics stay.
+ * Closes the breaker with an empty window, whatever it was, and ends forced-open. The statistics
+ * stay.
  *
  * Since: 1.0
  */

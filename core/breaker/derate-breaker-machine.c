@@ -124,8 +124,8 @@ transit (DerateBreaker *self, DerateBreakerState to, gint64 now, GError **error)
   return event;
 }
 
-/* How long to stay open now, by the step of the backoff: clamped first, lengthened by jitter then, so
- * that breakers at the maximum do not all come back in the same instant. */
+/* How long to stay open now, by the step of the backoff: clamped first, lengthened by jitter then,
+ * so that breakers at the maximum do not all come back in the same instant. */
 static GTimeSpan
 draw_open_duration (DerateBreaker *self)
 {

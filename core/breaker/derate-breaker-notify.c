@@ -49,9 +49,9 @@ derate_breaker_notify_class_init (GObjectClass *klass)
    * @breaker: the breaker
    * @old_state: the state that ended
    *
-   * The breaker has opened. Emitted in the context that was the thread's default when the breaker was
-   * made, later than the transition and in the order of transitions: derate_breaker_get_state() gives
-   * the newest state.
+   * The breaker has opened. Emitted in the context that was the thread's default when the breaker
+   * was made, later than the transition and in the order of transitions: derate_breaker_get_state()
+   * gives the newest state.
    *
    * Since: 1.0
    */
@@ -191,10 +191,10 @@ derate_breaker_unbind (DerateBreaker *breaker, DerateBreakerHook func, gpointer 
  * @user_data: given to @func
  * @destroy: (nullable): frees @user_data after the listener is removed and no call is running
  *
- * Adds a function that hears of each transition, in the order of transitions, in the thread that caused
- * it and before the call that caused it returns, or, when two threads cause transitions at once, in one
- * of the two. No lock is held: it may call anything, also on @breaker. Language bindings use the
- * signals. May be called from any thread.
+ * Adds a function that hears of each transition, in the order of transitions, in the thread that
+ * caused it and before the call that caused it returns, or, when two threads cause transitions at
+ * once, in one of the two. No lock is held: it may call anything, also on @breaker. Language
+ * bindings use the signals. May be called from any thread.
  *
  * Returns: an id for derate_breaker_remove_listener()
  *
@@ -234,8 +234,8 @@ derate_breaker_add_listener (DerateBreaker *breaker,
  * @breaker: a breaker
  * @id: what derate_breaker_add_listener() returned
  *
- * Removes a listener. It is not called any more, except that a call that has begun in another thread
- * may still be running. May be called from any thread, also by a listener.
+ * Removes a listener. It is not called any more, except that a call that has begun in another
+ * thread may still be running. May be called from any thread, also by a listener.
  *
  * Since: 1.0
  */

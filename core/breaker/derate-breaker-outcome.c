@@ -35,13 +35,11 @@ admit (DerateBreaker *self, DeratePermitData *permit, guint64 word, guint32 prob
   permit->word = word;
   permit->start = 0;
   permit->probe = probe;
-  permit->shared = 0;
-  if (G_UNLIKELY (word & (WORD_MEASURES | WORD_UNCOUNTED)))
-    {
-      if (word & WORD_UNCOUNTED)
-        return;
-      permit->start = derate_clock_get_time (self->clock);
-    }
+  permit->shared = FALSE;
+  if (word & WORD_UNCOUNTED)
+    return;
+  if (word & WORD_MEASURES)
+    permit->start = derate_clock_get_time (self->clock);
   derate_shard_add (self->cells + CELL_ADMITTED, 1);
 }
 
@@ -61,7 +59,7 @@ take_lease_locked (DerateBreaker *self, gint64 now)
 }
 
 static gboolean
-acquire_slowly (DerateBreaker *self, DeratePermitData *permit, GError **error)
+acquire_locking (DerateBreaker *self, DeratePermitData *permit, GError **error)
 {
   gint64 now = derate_clock_get_time (self->clock);
   guint32 probe = 0;
@@ -93,6 +91,30 @@ acquire_slowly (DerateBreaker *self, DeratePermitData *permit, GError **error)
                                              : DERATE_ERROR_HALF_OPEN_FULL,
           error);
   return FALSE;
+}
+
+/* All but the case of a breaker that is closed and does not measure. */
+G_NO_INLINE static gboolean
+acquire_slowly (DerateBreaker *self, DeratePermit *permit, GError **error)
+{
+  DeratePermitData *data = (DeratePermitData *)permit;
+  guint64 word = derate_breaker_load_word (self);
+
+  if (data->breaker != NULL)
+    derate_permit_cancel (permit);
+  if (word & WORD_ADMITS)
+    {
+      admit (self, data, word, 0);
+      return TRUE;
+    }
+  /* An open breaker refuses without the lock until its time has come. */
+  if ((word & WORD_REFUSES) &&
+      derate_clock_get_time (self->clock) < __atomic_load_n (&self->open_until, __ATOMIC_RELAXED))
+    {
+      refuse (self, reason_while_open ((word >> WORD_MODE_SHIFT) & WORD_MODE_MASK), error);
+      return FALSE;
+    }
+  return acquire_locking (self, data, error);
 }
 
 /**
@@ -129,21 +151,16 @@ derate_breaker_acquire (DerateBreaker *breaker, DeratePermit *permit, GError **e
   DeratePermitData *data = (DeratePermitData *)permit;
   guint64 word = derate_breaker_load_word (breaker);
 
-  if (G_UNLIKELY (data->breaker != NULL))
-    derate_permit_cancel (permit);
-  if (G_LIKELY (word & WORD_ADMITS))
-    {
-      admit (breaker, data, word, 0);
-      return TRUE;
-    }
-  /* An open breaker refuses without the lock until its time has come. */
-  if ((word & WORD_REFUSES) && derate_clock_get_time (breaker->clock) <
-                                   __atomic_load_n (&breaker->open_until, __ATOMIC_RELAXED))
-    {
-      refuse (breaker, reason_while_open ((word >> WORD_MODE_SHIFT) & WORD_MODE_MASK), error);
-      return FALSE;
-    }
-  return acquire_slowly (breaker, data, error);
+  if (G_UNLIKELY ((word & (WORD_ADMITS | WORD_MEASURES | WORD_UNCOUNTED)) != WORD_ADMITS ||
+                  data->breaker != NULL))
+    return acquire_slowly (breaker, permit, error);
+  data->breaker = breaker;
+  data->word = word;
+  data->start = 0;
+  data->probe = 0;
+  data->shared = FALSE;
+  derate_shard_add (breaker->cells + CELL_ADMITTED, 1);
+  return TRUE;
 }
 
 static gboolean

@@ -6,8 +6,8 @@
 #include "derate-breaker-private.h"
 #include "derate-error.h"
 
-/* Threads: the mutex guards the table and the queue. No breaker's mutex is taken while it is held, and
- * no breaker is freed under it. */
+/* Threads: the mutex guards the table and the queue. No breaker's mutex is taken while it is held,
+ * and no breaker is freed under it. */
 
 /**
  * DerateBreakerRegistry:
@@ -88,7 +88,8 @@ derate_breaker_registry_new (DerateClock *clock)
   return self;
 }
 
-/* The breaker of that name, with a reference, as the one asked for last; NULL when there is none. */
+/* The breaker of that name, with a reference, as the one asked for last; NULL when there is none.
+ */
 static DerateBreaker *
 use_locked (DerateBreakerRegistry *self, const char *name)
 {
@@ -193,8 +194,9 @@ insert_locked (DerateBreakerRegistry *registry, DerateBreaker *breaker)
  * @config: (nullable): how the breaker decides if it has to be made; else it keeps its own
  * @created: (out) (optional): whether it was made
  *
- * Gets the breaker of that name, and makes it if there is none. In a bounded registry that is full the
- * idle closed breaker that was not asked for longest goes; if none may go the bound is exceeded.
+ * Gets the breaker of that name, and makes it if there is none. In a bounded registry that is full
+ * the idle closed breaker that was not asked for longest goes; if none may go the bound is
+ * exceeded.
  *
  * Returns: (transfer full): the breaker
  *
@@ -244,15 +246,17 @@ derate_breaker_registry_get_or_create (DerateBreakerRegistry *registry,
  * @breaker: a breaker of the same clock
  * @error: where to put the error
  *
- * Adds a breaker that was made elsewhere. Adding one that is in it already does nothing. May be called
- * from any thread.
+ * Adds a breaker that was made elsewhere. Adding one that is in it already does nothing. May be
+ * called from any thread.
  *
  * Returns: %FALSE with %DERATE_ERROR_EXISTS where another breaker has its name
  *
  * Since: 1.0
  */
 gboolean
-derate_breaker_registry_add (DerateBreakerRegistry *registry, DerateBreaker *breaker, GError **error)
+derate_breaker_registry_add (DerateBreakerRegistry *registry,
+                             DerateBreaker *breaker,
+                             GError **error)
 {
   g_autoptr (DerateBreaker) other = NULL;
 
@@ -403,8 +407,8 @@ derate_breaker_registry_get_max_breakers (DerateBreakerRegistry *registry)
  * @registry: a registry
  * @max_breakers: how many breakers at most, 0 = no bound, the default
  *
- * Bounds the registry. Idle closed breakers over it go at once; an open or forced one, one in another
- * mode than normal and one with a call in flight never do.
+ * Bounds the registry. Idle closed breakers over it go at once; an open or forced one, one in
+ * another mode than normal and one with a call in flight never do.
  *
  * Since: 1.0
  */

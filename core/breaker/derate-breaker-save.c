@@ -7,8 +7,8 @@
  * derate_breaker_save:
  * @breaker: a breaker
  *
- * Takes what derate_breaker_restore() needs to go on after a restart: state, mode, and by the wall clock
- * when it is to be half-open. May be called from any thread.
+ * Takes what derate_breaker_restore() needs to go on after a restart: state, mode, and by the wall
+ * clock when it is to be half-open. May be called from any thread.
  *
  * Returns: (transfer none): a floating `a{sv}`
  *
@@ -38,8 +38,8 @@ derate_breaker_save (DerateBreaker *breaker)
   return g_variant_dict_end (&dict);
 }
 
-/* Opens for what is left; never for longer than a breaker of this config would, should the wall clock
- * have jumped. */
+/* Opens for what is left; never for longer than a breaker of this config would, should the wall
+ * clock have jumped. */
 static void
 restore_open_locked (DerateBreaker *self, gint64 now, gint64 left)
 {
@@ -58,8 +58,8 @@ restore_open_locked (DerateBreaker *self, gint64 now, gint64 left)
  * @saved: what derate_breaker_save() gave
  * @error: return location for a %DERATE_ERROR_INVALID_ARGUMENT
  *
- * Goes on where another breaker was: one that was open stays so for the rest of its time, and is half-
- * open if that has passed. Statistics begin anew.
+ * Goes on where another breaker was: one that was open stays so for the rest of its time, and is
+ * half- open if that has passed. Statistics begin anew.
  *
  * Returns: %TRUE when @saved made sense
  *

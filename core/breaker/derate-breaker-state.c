@@ -73,8 +73,8 @@ derate_breaker_state_from_nick (const char *nick)
  * derate_breaker_mode_to_nick:
  * @mode: a mode
  *
- * The name that users see: `normal`, `disabled`, `metrics-only` or `forced-open`. May be called from
- * any thread.
+ * The name that users see: `normal`, `disabled`, `metrics-only` or `forced-open`. May be called
+ * from any thread.
  *
  * Returns: (transfer none): the nick
  *
@@ -92,8 +92,8 @@ derate_breaker_mode_to_nick (DerateBreakerMode mode)
  * @mode: (out): the mode
  * @error: return location for a %DERATE_ERROR_UNKNOWN_MODE
  *
- * Reads the name of a mode, as leniently as derate_breaker_state_from_nick(). May be called from any
- * thread.
+ * Reads the name of a mode, as leniently as derate_breaker_state_from_nick(). May be called from
+ * any thread.
  *
  * Returns: %TRUE when there is a mode of that name
  *

@@ -69,8 +69,8 @@ new_instant (gint64 time)
  * derate_breaker_stats_to_variant:
  * @stats: statistics
  *
- * Makes what `/circuit-breakers/NAME` shows: durations in seconds, instants in seconds since 1970, and
- * nothing (in JSON, null) for a rate that is unknown and an instant that never was.
+ * Makes what `/circuit-breakers/NAME` shows: durations in seconds, instants in seconds since 1970,
+ * and nothing (in JSON, null) for a rate that is unknown and an instant that never was.
  *
  * Returns: (transfer none): a floating `a{sv}`
  *

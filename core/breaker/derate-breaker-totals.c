@@ -17,8 +17,8 @@ derate_breaker_count_successes_locked (DerateBreaker *self)
   return derate_breaker_sum (self, CELL_SUCCESS) + self->slow_successes;
 }
 
-/* Successes of a healthy breaker do not read the clock: the last is dated when somebody looks, and in
- * the window they are taken to be as old as they may be. */
+/* Successes of a healthy breaker do not read the clock: the last is dated when somebody looks, and
+ * in the window they are taken to be as old as they may be. */
 void
 derate_breaker_observe_locked (DerateBreaker *self, gint64 now)
 {

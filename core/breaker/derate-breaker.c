@@ -9,14 +9,15 @@
  * A circuit breaker: it watches how calls to a service end and, when too many fail, refuses further
  * calls for a while, so that the program fails fast and the service gets room to recover.
  *
- * It is closed, open or half-open. Closed, it lets calls through; it opens after so many failures in a
- * row, or when the share of failed or slow calls in a window is too high. Open, it refuses calls for
- * a time. Then it is half-open: it lets a few calls through and closes or opens again as they end.
+ * It is closed, open or half-open. Closed, it lets calls through; it opens after so many failures
+ * in a row, or when the share of failed or slow calls in a window is too high. Open, it refuses
+ * calls for a time. Then it is half-open: it lets a few calls through and closes or opens again as
+ * they end.
  *
- * Ask for a permit before each call: derate_breaker_acquire() in C, derate_breaker_begin() elsewhere;
- * or hand over the call itself: derate_breaker_call(). All functions may be called from any thread.
- * A breaker has no timer and no thread: it becomes half-open when somebody asks at or after the time,
- * or when the monitor of a service it is bound to does.
+ * Ask for a permit before each call: derate_breaker_acquire() in C, derate_breaker_begin()
+ * elsewhere; or hand over the call itself: derate_breaker_call(). All functions may be called from
+ * any thread. A breaker has no timer and no thread: it becomes half-open when somebody asks at or
+ * after the time, or when the monitor of a service it is bound to does.
  *
  * Since: 1.0
  */
@@ -66,8 +67,8 @@ derate_breaker_init (DerateBreaker *self)
  * @name: what it is called in metrics, logs and errors; not empty
  * @config: (nullable): how it decides; one that derate_breaker_config_validate() accepts
  *
- * Makes a closed breaker on the system's clock. Its signals are emitted in the context that is now the
- * thread's default.
+ * Makes a closed breaker on the system's clock. Its signals are emitted in the context that is now
+ * the thread's default.
  *
  * Returns: (transfer full): the breaker
  *
@@ -155,8 +156,8 @@ derate_breaker_get_clock (DerateBreaker *breaker)
  * @breaker: a breaker
  *
  * Gets the newest state. Forced open is open; disabled and metrics-only are closed. Looking moves
- * nothing: a breaker whose time has come is open until somebody asks it for a permit or its service's
- * monitor looks after it.
+ * nothing: a breaker whose time has come is open until somebody asks it for a permit or its
+ * service's monitor looks after it.
  *
  * Returns: the state
  *

@@ -93,8 +93,8 @@ derate_call_succeed (DerateCall *call, GVariant *answer)
  * @call: a call
  * @error: what went wrong
  *
- * Ends the call with an error, and records a failure unless the breaker's config says that @error is
- * neutral. May be called from any thread.
+ * Ends the call with an error, and records a failure unless the breaker's config says that @error
+ * is neutral. May be called from any thread.
  *
  * Since: 1.0
  */
@@ -121,8 +121,8 @@ derate_call_fail (DerateCall *call, const GError *error)
  * @callback: (scope async) (closure user_data): called in this thread's default context
  * @user_data: given to @callback
  *
- * Starts a call if the breaker lets it through, and records how it ended. @func is called before this
- * returns, in this thread.
+ * Starts a call if the breaker lets it through, and records how it ended. @func is called before
+ * this returns, in this thread.
  *
  * Since: 1.0
  */

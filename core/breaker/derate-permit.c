@@ -25,8 +25,8 @@ shared_permit_clear (gpointer data)
  * @error: return location for the refusal: %DERATE_ERROR_OPEN, %DERATE_ERROR_HALF_OPEN_FULL or
  *   %DERATE_ERROR_FORCED
  *
- * Asks for the right to make one call, as derate_breaker_acquire() does, for language bindings and for
- * permits that several hands hold. May be called from any thread.
+ * Asks for the right to make one call, as derate_breaker_acquire() does, for language bindings and
+ * for permits that several hands hold. May be called from any thread.
  *
  * Returns: (transfer full): the permit
  *
@@ -124,9 +124,10 @@ derate_permit_succeed (DeratePermit *permit)
  * @permit: a permit
  * @error: (nullable): what the call failed with
  *
- * The call failed. Whether @error is a failure of the service or neutral is for the breaker's config to
- * say; without one it is a failure. What the failure changes — the breaker opens, its service is down,
- * the level worsens — has happened when this returns. Does nothing if the permit has ended.
+ * The call failed. Whether @error is a failure of the service or neutral is for the breaker's
+ * config to say; without one it is a failure. What the failure changes — the breaker opens, its
+ * service is down, the level worsens — has happened when this returns. Does nothing if the permit
+ * has ended.
  *
  * Since: 1.0
  */
@@ -144,8 +145,8 @@ derate_permit_fail (DeratePermit *permit, const GError *error)
  * derate_permit_cancel:
  * @permit: a permit
  *
- * The call said nothing about the service: it was cancelled, or never made. Counts nothing and frees
- * the permit. Does nothing if the permit has ended.
+ * The call said nothing about the service: it was cancelled, or never made. Counts nothing and
+ * frees the permit. Does nothing if the permit has ended.
  *
  * Since: 1.0
  */
@@ -157,18 +158,4 @@ derate_permit_cancel (DeratePermit *permit)
 
   if (breaker != NULL)
     derate_breaker_record (breaker, data, OUTCOME_NEUTRAL);
-}
-
-/**
- * derate_permit_clear: (skip)
- * @permit: a permit on the stack
- *
- * What the end of its scope does to a permit: derate_permit_cancel().
- *
- * Since: 1.0
- */
-void
-derate_permit_clear (DeratePermit *permit)
-{
-  derate_permit_cancel (permit);
 }

@@ -55,8 +55,20 @@ void derate_permit_fail (DeratePermit *permit,
 DERATE_AVAILABLE_IN_1_0
 void derate_permit_cancel (DeratePermit *permit);
 
-DERATE_AVAILABLE_IN_1_0
-void derate_permit_clear (DeratePermit *permit);
+/**
+ * derate_permit_clear: (skip)
+ * @permit: a permit on the stack
+ *
+ * What the end of its scope does to a permit that has not ended: derate_permit_cancel().
+ *
+ * Since: 1.0
+ */
+static inline void
+derate_permit_clear (DeratePermit *permit)
+{
+  if (G_UNLIKELY (permit->priv[0] != 0))
+    derate_permit_cancel (permit);
+}
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (DeratePermit, derate_permit_clear)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratePermit, derate_permit_unref)
