@@ -157,23 +157,6 @@ compile (DerateRuleSet *set, GError **error)
   return TRUE;
 }
 
-static const char *
-status_nick (DerateHealthStatus status)
-{
-  switch (status)
-    {
-    case DERATE_HEALTH_STATUS_HEALTHY:
-      return "healthy";
-    case DERATE_HEALTH_STATUS_DOWN:
-      return "down";
-    case DERATE_HEALTH_STATUS_UNKNOWN:
-      return "unknown";
-    case DERATE_HEALTH_STATUS_DEGRADED:
-    default:
-      return "degraded";
-    }
-}
-
 static char *
 describe_cell (DerateRuleSet *set, const DerateHealthStatus *cell)
 {
@@ -184,7 +167,7 @@ describe_cell (DerateRuleSet *set, const DerateHealthStatus *cell)
   for (guint i = 0; i < set->inputs->len; i++)
     g_string_append_printf (text, "%s=%s ",
                             derate_rule_input_get_service (g_ptr_array_index (set->inputs, i)),
-                            status_nick (cell[i]));
+                            derate_health_status_get_nick (cell[i]));
   g_string_append_printf (text, "is %s (rule “%s”)", derate_level_get_nick (level),
                           derate_rule_get_id (rule));
   return g_string_free (text, FALSE);
@@ -405,7 +388,7 @@ derate_rule_set_build_decision (DerateRuleSet *set,
     if (rule_speaks_of (&set->compiled[place], i, statuses[i]))
       g_variant_builder_add (&builder, "{ss}",
                              derate_rule_input_get_service (g_ptr_array_index (set->inputs, i)),
-                             status_nick (statuses[i]));
+                             derate_health_status_get_nick (statuses[i]));
   return g_variant_builder_end (&builder);
 }
 
@@ -420,7 +403,7 @@ add_row (DerateRuleSet *set, GVariantBuilder *rows, const DerateHealthStatus *ce
   for (guint i = 0; i < set->inputs->len; i++)
     g_variant_builder_add (&inputs, "{ss}",
                            derate_rule_input_get_service (g_ptr_array_index (set->inputs, i)),
-                           status_nick (cell[i]));
+                           derate_health_status_get_nick (cell[i]));
   g_variant_builder_open (rows, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (rows, "{sv}", "inputs", g_variant_builder_end (&inputs));
   g_variant_builder_add (rows, "{sv}", "level",
