@@ -86,8 +86,7 @@ answer_pending (TestResolver *resolver, const char *address)
       GTask *task = g_ptr_array_index (pending, i);
 
       if (address != NULL)
-        g_task_return_pointer (task,
-                               g_list_append (NULL, g_inet_address_new_from_string (address)),
+        g_task_return_pointer (task, g_list_append (NULL, g_inet_address_new_from_string (address)),
                                (GDestroyNotify)g_resolver_free_addresses);
       else
         g_task_return_new_error (task, G_RESOLVER_ERROR, G_RESOLVER_ERROR_TEMPORARY_FAILURE,
@@ -314,7 +313,8 @@ test_network_address (Fixture *fixture, gconstpointer data)
   address = derate_network_address_new ("e.example", port);
   g_assert_cmpstr (g_network_address_get_hostname (G_NETWORK_ADDRESS (address)), ==, "e.example");
 
-  /* The client asks for a proxy first; then two connects share one look-up, and a third the answer. */
+  /* The client asks for a proxy first; then two connects share one look-up, and a third the answer.
+   */
   g_socket_client_connect_async (client, address, NULL, on_connected, &connected);
   g_socket_client_connect_async (client, address, NULL, on_connected, &connected);
   wait_started (fixture->resolver, 1);
@@ -343,7 +343,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-#define ADD(path, func)                                                                            \
+#define ADD(path, func) \
   g_test_add ("/resolver/" path, Fixture, NULL, fixture_set_up, func, fixture_tear_down)
   ADD ("forty-cancelled", test_forty_cancelled);
   ADD ("shared-and-reused", test_shared_and_reused);
