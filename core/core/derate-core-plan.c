@@ -97,7 +97,6 @@ plan_service (DerateCorePlan *plan, const char *name, DeratePluginLoader *loader
 {
   g_autofree char *group = group_name ("service", name);
   DeratePlannedService *service = g_new0 (DeratePlannedService, 1);
-  g_autoptr (DeratePlugin) plugin = NULL;
   GError *reason = NULL;
 
   g_ptr_array_add (plan->services, service);
@@ -105,12 +104,9 @@ plan_service (DerateCorePlan *plan, const char *name, DeratePluginLoader *loader
   service->plugin = derate_config_get_text (plan->config, group, "plugin", NULL);
   service->breaker_name = g_strdup (derate_config_get_text (plan->config, group, "breaker", name));
 
-  if (service->plugin != NULL)
-    {
-      plugin = derate_plugin_loader_load (loader, service->plugin, &reason);
-      if (plugin == NULL)
-        return refuse (plan->config, group, "plugin", reason, error);
-    }
+  if (service->plugin != NULL &&
+      derate_plugin_loader_load (loader, service->plugin, &reason) == NULL)
+    return refuse (plan->config, group, "plugin", reason, error);
   if (!plan_role (plan, service, group, loader, error) ||
       !plan_check (plan, service, group, loader, error))
     return FALSE;
