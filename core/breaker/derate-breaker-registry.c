@@ -313,7 +313,7 @@ compare_names (gconstpointer a, gconstpointer b)
  *
  * Lists the breakers in the order of their names.
  *
- * Returns: (transfer full) (element-type DerateBreaker): the breakers
+ * Returns: (transfer container) (element-type DerateBreaker): the breakers
  *
  * Since: 1.0
  */

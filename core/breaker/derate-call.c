@@ -137,7 +137,7 @@ derate_breaker_call_async (DerateBreaker *breaker,
 {
   g_autoptr (GTask) task = NULL;
   g_autoptr (DeratePermit) permit = NULL;
-  g_autoptr (DerateCall) call = NULL;
+  DerateCall *call;
   GError *error = NULL;
 
   g_return_if_fail (DERATE_IS_BREAKER (breaker));

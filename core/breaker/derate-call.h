@@ -11,7 +11,7 @@ typedef struct _DerateCall DerateCall;
 
 /**
  * DerateCallStartFunc:
- * @call: (transfer none): the call; keep a reference until it is answered
+ * @call: (transfer full): the call, to be answered and then dropped
  * @cancellable: (nullable): ends the call early
  * @user_data: what was given with the function
  *
