@@ -34,7 +34,7 @@ answered (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (DerateSoupAnswer) answer = NULL;
   GError *error = NULL;
 
-  answer = derate_soup_client_send_finish (DERATE_SOUP_CLIENT (source), result, &error);
+  answer = derate_soup_client_send_finish (result, &error);
   if (answer == NULL)
     derate_check_return_error (task, error);
   else
@@ -94,7 +94,7 @@ derate_openai_check_finalize (GObject *object)
 
   g_clear_pointer (&self->uri, g_uri_unref);
   derate_check_secret_free (self->key);
-  g_clear_object (&self->client);
+  g_clear_pointer (&self->client, derate_soup_client_unref);
 
   G_OBJECT_CLASS (derate_openai_check_parent_class)->finalize (object);
 }

@@ -68,7 +68,7 @@ follow_region (GTask *task, const DerateSoupAnswer *answer)
   g_free (self->target->region);
   self->target->region = g_strdup (region);
   if (self->target->endpoint == NULL)
-    g_clear_object (&self->client);
+    g_clear_pointer (&self->client, derate_soup_client_unref);
   return TRUE;
 }
 
@@ -81,7 +81,7 @@ answered (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autofree char *code = NULL;
   GError *error = NULL;
 
-  answer = derate_soup_client_send_finish (DERATE_SOUP_CLIENT (source), result, &error);
+  answer = derate_soup_client_send_finish (result, &error);
   if (answer == NULL)
     {
       derate_check_return_error (task, error);
@@ -161,7 +161,7 @@ derate_s3_check_finalize (GObject *object)
 
   g_clear_pointer (&self->target, derate_s3_target_free);
   g_clear_pointer (&self->credentials, derate_sigv4_credentials_free);
-  g_clear_object (&self->client);
+  g_clear_pointer (&self->client, derate_soup_client_unref);
 
   G_OBJECT_CLASS (derate_s3_check_parent_class)->finalize (object);
 }

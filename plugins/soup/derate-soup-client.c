@@ -9,15 +9,12 @@
 
 struct _DerateSoupClient
 {
-  GObject parent_instance;
-
   SoupSession *session;
 };
 
-G_DEFINE_FINAL_TYPE (DerateSoupClient, derate_soup_client, G_TYPE_OBJECT)
-
 typedef struct
 {
+  DerateSoupClient *client;
   SoupMessage *message;
   GInputStream *stream;
   GByteArray *body;
@@ -38,6 +35,7 @@ request_free (gpointer data)
 
   g_clear_object (&request->stream);
   g_clear_object (&request->message);
+  derate_soup_client_unref (request->client);
   g_byte_array_unref (request->body);
   g_free (request);
 }
@@ -55,7 +53,7 @@ port_of (GUri *uri)
 DerateSoupClient *
 derate_soup_client_new (GUri *server)
 {
-  DerateSoupClient *self = g_object_new (DERATE_TYPE_SOUP_CLIENT, NULL);
+  DerateSoupClient *self = g_atomic_rc_box_new0 (DerateSoupClient);
   g_autoptr (GSocketConnectable) address = NULL;
 
   address = derate_network_address_new (g_uri_get_host (server), port_of (server));
@@ -87,7 +85,6 @@ static void
 part_read (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
-  DerateSoupClient *self = g_task_get_source_object (task);
   Request *request = g_task_get_task_data (task);
   g_autoptr (GBytes) part = NULL;
   GError *error = NULL;
@@ -95,7 +92,7 @@ part_read (GObject *source, GAsyncResult *result, gpointer user_data)
   part = g_input_stream_read_bytes_finish (G_INPUT_STREAM (source), result, &error);
   if (part == NULL)
     {
-      soup_session_abort (self->session);
+      soup_session_abort (request->client->session);
       g_task_return_error (task, error);
       return;
     }
@@ -107,7 +104,7 @@ part_read (GObject *source, GAsyncResult *result, gpointer user_data)
   else
     {
       /* Whatever is left may be endless: the connection goes, not just the stream. */
-      soup_session_abort (self->session);
+      soup_session_abort (request->client->session);
       return_answer (task, FALSE);
     }
 }
@@ -142,9 +139,10 @@ derate_soup_client_send_async (DerateSoupClient *self,
                                GAsyncReadyCallback callback,
                                gpointer user_data)
 {
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  GTask *task = g_task_new (NULL, cancellable, callback, user_data);
   Request *request = g_new0 (Request, 1);
 
+  request->client = derate_soup_client_ref (self);
   request->message = g_object_ref (message);
   request->body = g_byte_array_sized_new (1); /* its data is never NULL, for an empty body */
   g_task_set_source_tag (task, derate_soup_client_send_async);
@@ -155,32 +153,29 @@ derate_soup_client_send_async (DerateSoupClient *self,
 }
 
 DerateSoupAnswer *
-derate_soup_client_send_finish (DerateSoupClient *self, GAsyncResult *result, GError **error)
+derate_soup_client_send_finish (GAsyncResult *result, GError **error)
 {
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, NULL), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
-static void
-derate_soup_client_finalize (GObject *object)
+DerateSoupClient *
+derate_soup_client_ref (DerateSoupClient *self)
 {
-  DerateSoupClient *self = DERATE_SOUP_CLIENT (object);
-
-  g_clear_object (&self->session);
-
-  G_OBJECT_CLASS (derate_soup_client_parent_class)->finalize (object);
+  return g_atomic_rc_box_acquire (self);
 }
 
 static void
-derate_soup_client_class_init (DerateSoupClientClass *klass)
+client_clear (gpointer data)
 {
-  G_OBJECT_CLASS (klass)->finalize = derate_soup_client_finalize;
+  g_object_unref (((DerateSoupClient *)data)->session);
 }
 
-static void
-derate_soup_client_init (DerateSoupClient *self)
+void
+derate_soup_client_unref (DerateSoupClient *self)
 {
+  g_atomic_rc_box_release_full (self, client_clear);
 }
 
 GUri *

@@ -18,14 +18,15 @@ typedef struct
 void derate_soup_answer_free (DerateSoupAnswer *answer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateSoupAnswer, derate_soup_answer_free)
 
-#define DERATE_TYPE_SOUP_CLIENT (derate_soup_client_get_type ())
-
 /* Requests to one server, in one session of its own: another session's slow calls cannot starve it,
- * and it can never send a secret anywhere else, as it follows no redirect and knows one address. */
-G_DECLARE_FINAL_TYPE (DerateSoupClient, derate_soup_client, DERATE, SOUP_CLIENT, GObject)
+ * and it can never send a secret anywhere else, as it follows no redirect and knows one address. No
+ * GType: each module that links this piece has a copy of it, and a type's name is the program's. */
+typedef struct _DerateSoupClient DerateSoupClient;
 
 /* @server: http or https; only scheme, host and port count. To be used by one thread. */
 DerateSoupClient *derate_soup_client_new (GUri *server);
+DerateSoupClient *derate_soup_client_ref (DerateSoupClient *client);
+void derate_soup_client_unref (DerateSoupClient *client);
 
 /* Takes no deadline: whoever calls cancels. One request at a time. */
 void derate_soup_client_send_async (DerateSoupClient   *client,
@@ -33,9 +34,8 @@ void derate_soup_client_send_async (DerateSoupClient   *client,
                                     GCancellable       *cancellable,
                                     GAsyncReadyCallback callback,
                                     gpointer            user_data);
-DerateSoupAnswer *derate_soup_client_send_finish (DerateSoupClient *client,
-                                                  GAsyncResult     *result,
-                                                  GError          **error);
+DerateSoupAnswer *derate_soup_client_send_finish (GAsyncResult *result,
+                                                  GError      **error);
 
 /* How long a server asks to be left alone, by retry-after-ms or retry-after (seconds or a date), in
  * microseconds; -1 when it does not say, or not so that it can be read. @now: the wall clock. */
