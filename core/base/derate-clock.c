@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-clock.h"
+#include "derate-clock-private.h"
+
+#include <time.h>
 
 /**
  * DerateClock:
@@ -178,4 +180,19 @@ void
 derate_clock_source_set_deadline (DerateClock *clock, GSource *source, gint64 deadline)
 {
   DERATE_CLOCK_GET_CLASS (clock)->set_deadline (clock, source, deadline);
+}
+
+static gint64
+read_kernel_clock (clockid_t id)
+{
+  struct timespec time = { 0 };
+
+  clock_gettime (id, &time);
+  return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
+}
+
+GTimeSpan
+derate_clock_read_time_asleep (void)
+{
+  return MAX (read_kernel_clock (CLOCK_BOOTTIME) - read_kernel_clock (CLOCK_MONOTONIC), 0);
 }

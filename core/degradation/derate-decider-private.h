@@ -22,12 +22,12 @@ typedef struct
   GVariant *inputs; /* a{ss} */
 } DerateDecision;
 
-/* From the states of the services, the holds and the time to the level. Without a lock, a timer or a
- * thread: the manager has those, and guards it.
+/* From the states of the services, the holds and the time to the level. Without a lock, a timer or
+ * a thread: the manager has those, and guards it.
  *
  * Three levels follow each other: `computed` is the pure function of the states; `damped` worsens
- * with it at once and improves at a tick that the recovery allows; `published` has the holds on top,
- * and where they end improves at a tick as well. */
+ * with it at once and improves at a tick that the recovery allows; `published` has the holds on
+ * top, and where they end improves at a tick as well. */
 typedef struct
 {
   DerateRuleSet *rules;

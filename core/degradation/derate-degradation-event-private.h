@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 typedef enum
 {
   DERATE_DEGRADATION_EVENT_LEVEL,         /* the level changed, and with it anything else */
-  DERATE_DEGRADATION_EVENT_DETAILS,       /* rule, inputs, computed level, gates, holds or flags did */
+  DERATE_DEGRADATION_EVENT_DETAILS,       /* rule, inputs, computed level, gates or flags did */
   DERATE_DEGRADATION_EVENT_HOLD_TAKEN,    /* `hold` */
   DERATE_DEGRADATION_EVENT_HOLD_RELEASED, /* `hold` and `cause` */
 } DerateDegradationEventType;

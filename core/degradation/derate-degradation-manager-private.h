@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* What core, D-Bus and HTTP use of the manager. All of it from any thread, unless said otherwise. */
+/* What core, D-Bus and HTTP use of the manager. From any thread, unless said otherwise. */
 
 /* The status of a service as rules take it: an atomic load, no lock. */
 typedef DerateHealthStatus (*DerateStatusFunc) (gpointer service,

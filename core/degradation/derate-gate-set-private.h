@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* The features of a program and the gate of each. Without a lock: whoever has the set guards it; the
- * gates themselves are read by anybody. */
+/* The features of a program and the gate of each. Without a lock: whoever has the set guards it;
+ * the gates themselves are read by anybody. */
 typedef struct _DerateGateSet DerateGateSet;
 
 DerateGateSet *derate_gate_set_new (void);
@@ -19,8 +19,9 @@ gboolean derate_gate_set_check (GPtrArray *inputs,
                                 GPtrArray *own,
                                 GError   **error);
 
-/* The default features for @inputs, with @own (nullable, checked) in place of those of the same name
- * and behind them. A gate that was there stays the same; one whose feature is gone stands open. */
+/* The default features for @inputs, with @own (nullable, checked) in place of those of the same
+ * name and behind them. A gate that was there stays the same; one whose feature is gone stands
+ * open. */
 void derate_gate_set_define (DerateGateSet *set,
                              GPtrArray     *inputs,
                              GPtrArray     *own);

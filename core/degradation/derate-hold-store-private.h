@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* The unbound holds on disk, in a key file that is replaced as a whole. Deadlines are kept twice: by
- * the clock that counts while the machine sleeps, good for this boot, and by the wall clock, for
+/* The unbound holds on disk, in a key file that is replaced as a whole. Deadlines are kept twice:
+ * by the clock that counts while the machine sleeps, good for this boot, and by the wall clock, for
  * another. Not for two threads at once. */
 typedef struct _DerateHoldStore DerateHoldStore;
 

@@ -2,8 +2,8 @@
 #include "derate-hold-store-private.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "derate-clock-private.h"
 #include "derate-error.h"
 
 #define FILE_NAME "holds.conf"
@@ -55,15 +55,6 @@ derate_hold_store_set_boot (DerateHoldStore *store, const char *boot_id, GTimeSp
   store->asleep = asleep;
 }
 
-static gint64
-read_kernel_clock (clockid_t id)
-{
-  struct timespec time = { 0 };
-
-  clock_gettime (id, &time);
-  return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
-}
-
 /* CLOCK_BOOTTIME, or the same of a clock that is not the machine's. */
 static gint64
 get_boot_time (DerateHoldStore *store)
@@ -71,7 +62,7 @@ get_boot_time (DerateHoldStore *store)
   GTimeSpan asleep = store->asleep;
 
   if (asleep < 0)
-    asleep = read_kernel_clock (CLOCK_BOOTTIME) - read_kernel_clock (CLOCK_MONOTONIC);
+    asleep = derate_clock_read_time_asleep ();
   return derate_clock_get_time (store->clock) + asleep;
 }
 
