@@ -32,6 +32,8 @@ sets=(run test)
 "$scripts/install.sh" "${sets[@]}"
 
 export CC=gcc
+# GLib's own allocator would hide what a sanitizer looks for.
+export G_SLICE=always-malloc
 options=(--werror)
 more=()
 folder=test-$kind
