@@ -5,10 +5,9 @@
 static gboolean
 call_backend (guint second, GError **error)
 {
-  if (second < 2 || second >= 9)
-    return TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "connection refused");
-  return FALSE;
+  if (second >= 2 && second < 9)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "connection refused");
+  return second < 2 || second >= 9;
 }
 
 static void
@@ -18,8 +17,7 @@ on_transition (DerateBreaker *breaker,
                const DerateBreakerCounters *counters,
                gpointer user_data)
 {
-  g_print ("     %s -> %s\n", derate_breaker_state_to_nick (old_state),
-           derate_breaker_state_to_nick (new_state));
+  g_print ("     now %s\n", derate_breaker_state_to_nick (new_state));
 }
 
 static void
@@ -37,8 +35,8 @@ serve (DerateBreaker *breaker, guint second)
     }
   else
     {
-      g_print ("%2us  failed: %s\n", second, error->message);
       derate_permit_fail (&permit, error);
+      g_print ("%2us  failed: %s\n", second, error->message);
     }
 }
 

@@ -9,14 +9,14 @@
 
 G_BEGIN_DECLS
 
-/* Threads. `word`, `open_until`, `slow_after` and `durations` are read by any thread without a lock, and
- * written under the mutex, with the __atomic builtins. The mutex guards all else that changes, except `queue`,
- * which belongs to whoever has set `delivering`. Functions named _locked are called with the mutex
- * held; whoever takes it gives it back by derate_breaker_unlock (), which tells of the transitions
- * once it is free.
+/* Threads. `word`, `open_until`, `slow_after` and `durations` are read by any thread without a
+ * lock, and written under the mutex, with the __atomic builtins. The mutex guards all else that
+ * changes, except `queue`, which belongs to whoever has set `delivering`. Functions named
+ * _locked are called with the mutex held; whoever takes it gives it back by
+ * derate_breaker_unlock (), which tells of the transitions once it is free.
  *
- * The word says all a call needs to know while nothing is wrong: the generation, which changes whenever
- * permits given out so far stop to count, and what to do. */
+ * The word says all a call needs to know while nothing is wrong: the generation, which changes
+ * whenever permits given out so far stop to count, and what to do. */
 #define WORD_STATE_MASK G_GUINT64_CONSTANT (0x3)
 #define WORD_MODE_SHIFT 2
 #define WORD_MODE_MASK G_GUINT64_CONSTANT (0x7)

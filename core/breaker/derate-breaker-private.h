@@ -9,9 +9,9 @@ G_BEGIN_DECLS
 /* What the rooms below need of a breaker beyond its public face. All of it from any thread, with no
  * lock held. */
 
-/* Hears of a transition in the thread that caused it, before fail () or whatever caused it returns and
- * before any listener. A hint: re-read the breaker. When two threads cause transitions at the same
- * moment a hook may be called twice for one of them. */
+/* Hears of a transition in the thread that caused it, before fail () or whatever caused it
+ * returns and before any listener. A hint: re-read the breaker. When two threads cause
+ * transitions at the same moment a hook may be called twice for one of them. */
 typedef void (*DerateBreakerHook) (DerateBreaker     *breaker,
                                    DerateBreakerState old_state,
                                    DerateBreakerState new_state,
@@ -30,17 +30,18 @@ void derate_breaker_unbind (DerateBreaker    *breaker,
 /* Does what time alone demands: an expired open becomes half-open, a probe past its lease fails. */
 void derate_breaker_poll (DerateBreaker *breaker);
 
-/* When poll () is next worth calling, in the breaker's clock: the end of open or of the earliest lease,
- * DERATE_CLOCK_NEVER when closed or forced. */
+/* When poll () is next worth calling, in the breaker's clock: the end of open or of the earliest
+ * lease, DERATE_CLOCK_NEVER when closed or forced. */
 gint64 derate_breaker_get_open_until (DerateBreaker *breaker);
 
-/* A health check went well, the @good_checks'th in a row since the breaker opened: see semantics §3. */
+/* A health check went well, the @good_checks'th in a row since the breaker opened: see semantics
+ * §3. */
 void derate_breaker_note_good_check (DerateBreaker *breaker,
                                      guint          good_checks,
                                      guint          rise);
 
-/* The window's failure rate (NaN while unknown) and how many of its outcomes are known to be from the
- * last @span. Both may be NULL. */
+/* The window's failure rate (NaN while unknown) and how many of its outcomes are known to be
+ * from the last @span. Both may be NULL. */
 void derate_breaker_get_window (DerateBreaker *breaker,
                                 GTimeSpan      span,
                                 double        *failure_rate,
@@ -80,8 +81,8 @@ guint64 derate_breaker_get_in_flight (DerateBreaker *breaker);
 gboolean derate_breaker_has_edge (DerateBreakerState from,
                                   DerateBreakerState to);
 
-/* Moves along an edge; DERATE_ERROR_INVALID_STATE when there is none. To stay is not an edge, and no
- * error either: nothing happens. */
+/* Moves along an edge; DERATE_ERROR_INVALID_STATE when there is none. To stay is not an edge,
+ * and no error either: nothing happens. */
 gboolean derate_breaker_move (DerateBreaker     *breaker,
                               DerateBreakerState state,
                               GError           **error);

@@ -15,9 +15,10 @@ typedef struct _DeratePermit DeratePermit;
  *
  * The right to make one call, given by a [class@Breaker], which wants to hear how the call ended.
  *
- * In C it lives on the stack: see derate_breaker_acquire(). Bindings use derate_breaker_begin(). It may
- * end in another thread than it began in, but belongs to one thread at a time. Its outcome is taken
- * once; a permit that is dropped without a word is neutral: it counts nothing and is free again.
+ * In C it lives on the stack: see derate_breaker_acquire(). Bindings use derate_breaker_begin(). It
+ * may end in another thread than it began in, but belongs to one thread at a time. Its outcome is
+ * taken once; a permit that is dropped without a word is neutral: it counts nothing and is free
+ * again.
  *
  * Since: 1.0
  */

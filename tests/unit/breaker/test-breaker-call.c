@@ -343,18 +343,18 @@ static void
 test_reconfigure_half_open (Fixture *fixture, gconstpointer data)
 {
   DeratePermit permits[3] = { DERATE_PERMIT_INIT, DERATE_PERMIT_INIT, DERATE_PERMIT_INIT };
-  guint n = 0;
+  DerateBreaker *breaker = fixture->breaker;
 
-  derate_breaker_trip (fixture->breaker, NULL);
+  derate_breaker_trip (breaker, NULL);
   derate_manual_clock_advance (DERATE_MANUAL_CLOCK (fixture->clock), G_TIME_SPAN_SECOND);
-  g_assert_true (derate_breaker_acquire (fixture->breaker, &permits[n++], NULL));
-  g_assert_false (derate_breaker_acquire (fixture->breaker, &permits[n], NULL));
-  reconfigure (fixture->breaker, "half-open-max-calls=2 success-threshold=3");
-  g_assert_true (derate_breaker_acquire (fixture->breaker, &permits[n++], NULL));
-  g_assert_false (derate_breaker_acquire (fixture->breaker, &permits[n], NULL));
-  for (guint i = 0; i < n; i++)
-    derate_permit_succeed (&permits[i]);
-  g_assert_cmpuint (derate_breaker_get_in_flight (fixture->breaker), ==, 0);
+  g_assert_true (derate_breaker_acquire (breaker, &permits[0], NULL));
+  g_assert_false (derate_breaker_acquire (breaker, &permits[1], NULL));
+  reconfigure (breaker, "half-open-max-calls=2 success-threshold=3");
+  g_assert_true (derate_breaker_acquire (breaker, &permits[1], NULL));
+  g_assert_false (derate_breaker_acquire (breaker, &permits[2], NULL));
+  derate_permit_succeed (&permits[0]);
+  derate_permit_succeed (&permits[1]);
+  g_assert_cmpuint (derate_breaker_get_in_flight (breaker), ==, 0);
 }
 
 static void
