@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Threads: the mutex guards table, order and sizes. What is thrown out is collected under it and freed
- * after it: the last reference to a value may be the program's own memory. */
+/* Threads: the mutex guards table, order and sizes. What is thrown out is collected under it and
+ * freed after it: the last reference to a value may be the program's own memory. */
 
 /**
  * DerateCachedFallback:

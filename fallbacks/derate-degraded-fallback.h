@@ -22,7 +22,8 @@ G_DECLARE_FINAL_TYPE (DerateDegradedFallback,
  *
  * Computes a poorer answer. It must not block, and may be called from any thread.
  *
- * Returns: (transfer full): the answer, which may be floating; %NULL with an error where there is none
+ * Returns: (transfer full): the answer, which may be floating; %NULL with an error where there is
+ * none
  *
  * Since: 1.0
  */

@@ -4,8 +4,8 @@
 /**
  * DerateErrorFallback:
  *
- * A fallback that refuses, in words for the user and with the time after which to try again: the last
- * of a chain, where a made-up answer would do harm. It may be used from any thread.
+ * A fallback that refuses, in words for the user and with the time after which to try again: the
+ * last of a chain, where a made-up answer would do harm. It may be used from any thread.
  *
  * Since: 1.0
  */

@@ -184,11 +184,12 @@ new_degraded (DerateFallbackFactory *factory,
  * @factory: a factory
  * @error: where to put the error
  *
- * Makes the strategies `default`, `cached`, `degraded` and `error` known to a factory. Their options,
- * each of its own type or text as in a configuration file: `default`: `value`, or `variant` in the
- * text format of #GVariant; `cached`: `max-age` (5m), `stale-if-error` (1h, after it), `max-entries`
- * (10000), `max-bytes` (16 MiB); `degraded`: `function`, a name given to
- * derate_fallbacks_add_function(), and `source` (`rule`); `error`: `message` and `retry-after` (30s).
+ * Makes the strategies `default`, `cached`, `degraded` and `error` known to a factory. Their
+ * options, each of its own type or text as in a configuration file: `default`: `value`, or
+ * `variant` in the text format of #GVariant; `cached`: `max-age` (5m), `stale-if-error` (1h, after
+ * it), `max-entries` (10000), `max-bytes` (16 MiB); `degraded`: `function`, a name given to
+ * derate_fallbacks_add_function(), and `source` (`rule`); `error`: `message` and `retry-after`
+ * (30s).
  *
  * Returns: %FALSE with %DERATE_ERROR_EXISTS where one of the names is taken
  *
@@ -225,8 +226,8 @@ derate_fallbacks_register (DerateFallbackFactory *factory, GError **error)
  * @user_data: for @func
  * @destroy: (nullable): frees @user_data, once no fallback uses the function any more
  *
- * Gives a function of the program a name, so that a configuration can choose it. Call it in the thread
- * that sets the factory up, before fallbacks are made.
+ * Gives a function of the program a name, so that a configuration can choose it. Call it in the
+ * thread that sets the factory up, before fallbacks are made.
  *
  * Since: 1.0
  */

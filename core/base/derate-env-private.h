@@ -5,8 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* Variables of the environment (semantics §13). A variable that is unset or empty gives @fallback; one
- * that does not parse is DERATE_ERROR_INVALID_CONFIG, names the variable and leaves @value alone. */
+/* Variables of the environment (semantics §13). A variable that is unset or empty gives @fallback;
+ * one that does not parse is DERATE_ERROR_INVALID_CONFIG, names the variable and leaves @value
+ * alone. */
 
 /* true, false, 1, 0, yes, no, on, off, in any case. */
 gboolean derate_env_get_boolean (const char *name,

@@ -152,10 +152,10 @@ append_value (GString *out, GVariant *value)
  * derate_json_from_variant:
  * @value: (nullable): a value; a floating reference is taken
  *
- * Writes a value as JSON, on one line. A dictionary is an object, its keys in the order in which they
- * stand; a maybe that is nothing, a number that is not finite and %NULL are `null`; a variant is what
- * is in it; tuples and arrays are arrays; numbers have the shortest digits that read back. May be
- * called from any thread.
+ * Writes a value as JSON, on one line. A dictionary is an object, its keys in the order in which
+ * they stand; a maybe that is nothing, a number that is not finite and %NULL are `null`; a variant
+ * is what is in it; tuples and arrays are arrays; numbers have the shortest digits that read back.
+ * May be called from any thread.
  *
  * Returns: (transfer full): the text
  *

@@ -5,10 +5,11 @@
 
 G_BEGIN_DECLS
 
-/* One structured event of semantics §14: @event is a DERATE_EVENT_ name (its MESSAGE_ID goes along),
+/* One structured event of semantics §14: @event is a DERATE_EVENT_ name (its MESSAGE_ID goes
+ * along),
  * @component the breaker, service or hold it is about. Then pairs of DERATE_FIELD_ name and text,
- * ended by NULL; a pair whose text is NULL is left out. Silent with ENABLE_RESILIENCE_LOGGING=false.
- * Never call it under a lock: the program chooses the writer. */
+ * ended by NULL; a pair whose text is NULL is left out. Silent with
+ * ENABLE_RESILIENCE_LOGGING=false. Never call it under a lock: the program chooses the writer. */
 void derate_log_event (GLogLevelFlags level,
                        const char    *event,
                        const char    *component,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-manual-clock.h"
 
-/* Threads: the mutex guards `now`, `sources` and the deadline of each source. A source is dispatched
- * by whichever thread runs its context; advance() waits for that on `dispatched`. */
+/* Threads: the mutex guards `now`, `sources` and the deadline of each source. A source is
+ * dispatched by whichever thread runs its context; advance() waits for that on `dispatched`. */
 
 /**
  * DerateManualClock:
@@ -263,10 +263,11 @@ wait_for_foreign_dispatch (DerateManualClock *clock, ManualSource *source)
  * @clock: a manual clock
  * @span: how far, in microseconds, not negative; 0 only runs what is due
  *
- * Moves the time on. Sources that become due are dispatched in the order of their deadlines, each in
- * its own context and with the clock standing at its deadline; a context that this thread may run is
- * run, another thread's is waited for. Returns when they and what they queued in those contexts have
- * run. Real input and output is not waited for. Must not be called from a source of this clock.
+ * Moves the time on. Sources that become due are dispatched in the order of their deadlines, each
+ * in its own context and with the clock standing at its deadline; a context that this thread may
+ * run is run, another thread's is waited for. Returns when they and what they queued in those
+ * contexts have run. Real input and output is not waited for. Must not be called from a source of
+ * this clock.
  *
  * Since: 1.0
  */

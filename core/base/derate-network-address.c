@@ -3,7 +3,8 @@
 
 #include "derate-resolver.h"
 
-/* Threads: an address is immutable; an enumerator belongs to one caller at a time, as all of GIO's. */
+/* Threads: an address is immutable; an enumerator belongs to one caller at a time, as all of GIO's.
+ */
 
 #define DERATE_TYPE_ADDRESS_ENUMERATOR (derate_address_enumerator_get_type ())
 G_DECLARE_FINAL_TYPE (DerateAddressEnumerator,
@@ -153,8 +154,8 @@ derate_address_enumerator_init (DerateAddressEnumerator *enumerator)
  * A #GNetworkAddress whose look-ups go through derate_resolver_lookup_async().
  *
  * Give it to a #GSocketClient, or to a SoupSession as its `remote-connectable`: a name server that
- * does not answer then costs the program one look-up, and not one for each attempt. Certificates are
- * checked against the name of the host.
+ * does not answer then costs the program one look-up, and not one for each attempt. Certificates
+ * are checked against the name of the host.
  *
  * Since: 1.0
  */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 /* One pass over the bytes. At each place the rules are asked in turn; the first that finds a secret
- * there writes what may be seen of it and says how many bytes it has dealt with. A rule looks at bytes
- * only, never at characters, so that text in no known encoding does no harm. */
+ * there writes what may be seen of it and says how many bytes it has dealt with. A rule looks at
+ * bytes only, never at characters, so that text in no known encoding does no harm. */
 
 #define MASK "***"
 
@@ -248,11 +248,11 @@ apply_rules (const char *text, const char *p, GString *out)
  * derate_redact:
  * @text: (nullable): any text, such as an error message or a URI
  *
- * Takes secrets out of a text before it is shown, logged or sent: the password in a URI or a keyword
- * connection string, parameters such as `token` or `signature`, what follows `Bearer`, and the known
- * shapes of API keys. `***` stands in their place. It removes rather too much than too little, but
- * it cannot know a secret by itself: do not put one into a text to begin with. Bytes that are not
- * UTF-8 are replaced. May be called from any thread.
+ * Takes secrets out of a text before it is shown, logged or sent: the password in a URI or a
+ * keyword connection string, parameters such as `token` or `signature`, what follows `Bearer`, and
+ * the known shapes of API keys. `***` stands in their place. It removes rather too much than too
+ * little, but it cannot know a secret by itself: do not put one into a text to begin with. Bytes
+ * that are not UTF-8 are replaced. May be called from any thread.
  *
  * Returns: (transfer full) (nullable): the text without secrets, %NULL for %NULL
  *

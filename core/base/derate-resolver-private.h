@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* For tests: forgets the addresses of finished look-ups and tells their age by @clock from here on. */
+/* For tests: forgets the addresses of finished look-ups and tells their age by @clock from here on.
+ */
 void derate_resolver_reset (DerateClock *clock);
 
 G_END_DECLS

@@ -266,9 +266,9 @@ wait_for_lookup (GTask *owned_task)
  * @user_data: for @callback
  *
  * Finds the addresses of a host with the default #GResolver, at most one look-up at a time for each
- * host in the process. Who asks while one is under way shares its answer, and a good answer is given
- * again for 60 seconds. A numeric address is answered without any look-up. A socket in the file
- * system is no host: do not ask for one. May be called from any thread.
+ * host in the process. Who asks while one is under way shares its answer, and a good answer is
+ * given again for 60 seconds. A numeric address is answered without any look-up. A socket in the
+ * file system is no host: do not ask for one. May be called from any thread.
  *
  * Since: 1.0
  */
@@ -309,8 +309,8 @@ derate_resolver_lookup_async (const char *host,
  *
  * Ends derate_resolver_lookup_async().
  *
- * Returns: (transfer full) (element-type GInetAddress): the addresses, at least one, to be freed with
- *   g_resolver_free_addresses(); %NULL with an error of the resolver or %G_IO_ERROR_CANCELLED
+ * Returns: (transfer full) (element-type GInetAddress): the addresses, at least one, to be freed
+ * with g_resolver_free_addresses(); %NULL with an error of the resolver or %G_IO_ERROR_CANCELLED
  *
  * Since: 1.0
  */

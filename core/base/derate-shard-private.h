@@ -7,8 +7,9 @@
 G_BEGIN_DECLS
 
 /* Cells that each thread counts in on its own, so that a hot path writes nothing another thread
- * reads; a reader adds them up. Breakers and metrics share one table a thread. A cell belongs to its
- * owner from alloc () to free (); free () only when nobody adds any more. A cell begins at zero. */
+ * reads; a reader adds them up. Breakers and metrics share one table a thread. A cell belongs to
+ * its owner from alloc () to free (); free () only when nobody adds any more. A cell begins at
+ * zero. */
 typedef guint32 DerateShardSlot; /* 0 is no slot */
 
 /* At most this many cells in one alloc (); they stand side by side. */
@@ -28,8 +29,9 @@ typedef struct
   guint64 *pages[];
 } DerateShardDirectory;
 
-/* This thread's directory, NULL before its first count. The one thread-local pointer of the library;
- * `initial-exec`, because the default model costs twice as much in a library that is dlopened. */
+/* This thread's directory, NULL before its first count. The one thread-local pointer of the
+ * library; `initial-exec`, because the default model costs twice as much in a library that is
+ * dlopened. */
 extern __thread DerateShardDirectory *derate_shard_directory
     __attribute__ ((tls_model ("initial-exec"), visibility ("hidden")));
 

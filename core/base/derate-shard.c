@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-shard-private.h"
 
-/* Threads: a table has a directory of pages of cells. Each of the first 64 threads at one time has a
- * table of its own, which it alone counts in; all others share one and count with locked
+/* Threads: a table has a directory of pages of cells. Each of the first 64 threads at one time has
+ * a table of its own, which it alone counts in; all others share one and count with locked
  * instructions. When a thread ends, its table with what stands in it waits for the next thread that
  * begins: the base into which ended threads are folded is the table itself, and no count moves.
  *
@@ -249,7 +249,8 @@ derate_shard_sum_double (DerateShardSlot slot)
   return sum;
 }
 
-/* Called locked. Side by side means within one page; what is left of a page goes to the free list. */
+/* Called locked. Side by side means within one page; what is left of a page goes to the free list.
+ */
 static DerateShardSlot
 carve_slots (guint n_cells)
 {

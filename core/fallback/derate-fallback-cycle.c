@@ -63,7 +63,8 @@ find_cycle (Search *search, const char *service)
  * @error: where to put the error
  *
  * Refuses fallbacks that would run in a circle for ever. Only an edge that runs the other service's
- * fallback counts: a database and a cache may each ask the other bare. May be called from any thread.
+ * fallback counts: a database and a cache may each ask the other bare. May be called from any
+ * thread.
  *
  * Returns: %FALSE with %DERATE_ERROR_INVALID_CONFIG, which names the services of the circle
  *

@@ -3,13 +3,14 @@
 
 #include "derate-error.h"
 
-/* Threads: the mutex guards the table. A constructor is somebody else's code and runs outside it. */
+/* Threads: the mutex guards the table. A constructor is somebody else's code and runs outside it.
+ */
 
 /**
  * DerateFallbackFactory:
  *
- * Makes fallbacks from the name of a strategy and options, as a configuration has them. All functions
- * may be called from any thread.
+ * Makes fallbacks from the name of a strategy and options, as a configuration has them. All
+ * functions may be called from any thread.
  *
  * Since: 1.0
  */

@@ -25,8 +25,9 @@ G_DECLARE_FINAL_TYPE (DerateFallbackFactory,
  * @user_data: what was registered with it
  * @error: where to put the error
  *
- * Makes a fallback of one strategy. A value of @options may be text, as it stands in a configuration
- * file. An option that is unknown or wrong is refused with %DERATE_ERROR_INVALID_CONFIG.
+ * Makes a fallback of one strategy. A value of @options may be text, as it stands in a
+ * configuration file. An option that is unknown or wrong is refused with
+ * %DERATE_ERROR_INVALID_CONFIG.
  *
  * Returns: (transfer full): the fallback, or %NULL with an error
  *

@@ -9,8 +9,8 @@
 #include "derate-log-private.h"
 #include "derate-names-private.h"
 
-/* Threads: the mutex guards the list of entries and their `logged_at`; an entry is never removed, and
- * counting in one takes no lock. */
+/* Threads: the mutex guards the list of entries and their `logged_at`; an entry is never removed,
+ * and counting in one takes no lock. */
 
 #define N_REASONS (DERATE_FALLBACK_REASON_DRILL + 1)
 
@@ -40,8 +40,8 @@ typedef struct
  *
  * How often, why and how fast fallbacks answered: a collector of the metrics
  * `circuit_breaker_fallback_used_total` and `fallback_*`, and the writer of the log event
- * `fallback_used`, at most one a minute for each. A [class@FallbackChain] notes what it does here. All
- * functions may be called from any thread.
+ * `fallback_used`, at most one a minute for each. A [class@FallbackChain] notes what it does here.
+ * All functions may be called from any thread.
  *
  * Since: 1.0
  */

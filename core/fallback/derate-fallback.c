@@ -94,8 +94,8 @@ derate_fallback_get_strategy (DerateFallback *fallback)
  *
  * Answers at once. It never blocks, and may be called from any thread.
  *
- * Returns: (transfer full): the answer; %NULL with %DERATE_ERROR_UNAVAILABLE where there is none, or
- *   where only derate_fallback_answer_async() can give it
+ * Returns: (transfer full): the answer; %NULL with %DERATE_ERROR_UNAVAILABLE where there is none,
+ * or where only derate_fallback_answer_async() can give it
  *
  * Since: 1.0
  */

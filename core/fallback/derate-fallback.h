@@ -20,7 +20,8 @@ G_DECLARE_INTERFACE (DerateFallback, derate_fallback, DERATE, FALLBACK, GObject)
  * @answer: answers at once, without ever blocking; any thread. %NULL where only @answer_async can
  * @answer_async: answers when it can, in the caller's thread-default context; without it, @answer
  * @answer_finish: ends @answer_async; without it, a #GTask of #DerateFallbackResult is expected
- * @note_answer: the service itself has answered: a strategy may keep it; without it, nothing is kept
+ * @note_answer: the service itself has answered: a strategy may keep it; without it, nothing is
+ * kept
  *
  * What a fallback can do: at least @get_strategy, and one of the two ways to answer.
  *

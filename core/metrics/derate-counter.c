@@ -6,8 +6,8 @@
 /**
  * DerateCounter:
  *
- * A number that only rises. Each thread counts in cells of its own, so that counting costs about one
- * addition; a reader adds them up.
+ * A number that only rises. Each thread counts in cells of its own, so that counting costs about
+ * one addition; a reader adds them up.
  *
  * Since: 1.0
  */

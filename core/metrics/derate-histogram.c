@@ -8,8 +8,9 @@
 /**
  * DerateHistogram:
  *
- * How often values fell below each of some bounds, in seconds. Each thread counts in cells of its own,
- * and the whole count is the sum of the buckets, so that `+Inf` and `_count` are equal at any time.
+ * How often values fell below each of some bounds, in seconds. Each thread counts in cells of its
+ * own, and the whole count is the sum of the buckets, so that `+Inf` and `_count` are equal at any
+ * time.
  *
  * Since: 1.0
  */
@@ -24,7 +25,8 @@ G_DEFINE_BOXED_TYPE (DerateHistogram,
  * @n_bounds: how many
  *
  * Makes a histogram that stands in no registry, for a collector that writes it with
- * derate_metrics_writer_add_histogram(). The default bounds are those of a call: 0.001 to 5 seconds.
+ * derate_metrics_writer_add_histogram(). The default bounds are those of a call: 0.001 to 5
+ * seconds.
  *
  * Returns: (transfer full): the histogram
  *
@@ -40,7 +42,8 @@ derate_histogram_new (const double *bounds, guint n_bounds)
       ->root;
 }
 
-/* The first bucket whose bound is not less than @value. Few bounds are faster to walk than to halve. */
+/* The first bucket whose bound is not less than @value. Few bounds are faster to walk than to
+ * halve. */
 static guint
 find_bucket (const double *bounds, guint n, double value)
 {

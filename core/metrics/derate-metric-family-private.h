@@ -16,8 +16,8 @@ G_BEGIN_DECLS
 typedef struct _DerateMetricFamily DerateMetricFamily;
 typedef struct _DerateMetricSeries DerateMetricSeries;
 
-/* One series: what a DerateCounter, DerateGauge or DerateHistogram is. It lives as long as its family,
- * whose references the handles share. */
+/* One series: what a DerateCounter, DerateGauge or DerateHistogram is. It lives as long as its
+ * family, whose references the handles share. */
 struct _DerateMetricSeries
 {
   DerateMetricFamily *family;

@@ -7,8 +7,8 @@
 #include "derate-metrics-writer-private.h"
 
 /* Threads: a series, once published with release, neither moves nor goes before its family does, so
- * looking one up and walking the list take no lock; a table that grew leaves the old one behind until
- * then. The mutex guards the adding of series. */
+ * looking one up and walking the list take no lock; a table that grew leaves the old one behind
+ * until then. The mutex guards the adding of series. */
 
 #define FIRST_TABLE_SIZE 8
 

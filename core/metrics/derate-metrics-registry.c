@@ -165,8 +165,8 @@ derate_metrics_registry_set_breaker_label (DerateMetricsRegistry *registry,
  * @registry: a registry
  * @enabled: whether more than `process_*` is written
  *
- * Says whether a rendering has more than the families `process_*`. A new registry is enabled, unless
- * the environment has `ENABLE_RESILIENCE_METRICS=false`.
+ * Says whether a rendering has more than the families `process_*`. A new registry is enabled,
+ * unless the environment has `ENABLE_RESILIENCE_METRICS=false`.
  *
  * Since: 1.0
  */
@@ -298,9 +298,9 @@ add_family (DerateMetricsRegistry *registry,
  *
  * Makes a counter, at 0. The same once more is the counter that is there.
  *
- * Returns: (transfer full): the counter; with labels, ask derate_counter_with() for its series. %NULL
- *   with %DERATE_ERROR_INVALID_METRIC where a name breaks the rules of Prometheus or is taken by
- *   another metric
+ * Returns: (transfer full): the counter; with labels, ask derate_counter_with() for its series.
+ * %NULL with %DERATE_ERROR_INVALID_METRIC where a name breaks the rules of Prometheus or is taken
+ * by another metric
  *
  * Since: 1.0
  */
@@ -325,8 +325,8 @@ derate_metrics_registry_add_counter (DerateMetricsRegistry *registry,
  *
  * Makes a gauge, at 0. The same once more is the gauge that is there.
  *
- * Returns: (transfer full): the gauge; with labels, ask derate_gauge_with() for its series. %NULL with
- *   %DERATE_ERROR_INVALID_METRIC as for derate_metrics_registry_add_counter()
+ * Returns: (transfer full): the gauge; with labels, ask derate_gauge_with() for its series. %NULL
+ * with %DERATE_ERROR_INVALID_METRIC as for derate_metrics_registry_add_counter()
  *
  * Since: 1.0
  */
@@ -347,15 +347,16 @@ derate_metrics_registry_add_gauge (DerateMetricsRegistry *registry,
  * @name: the name, ending in `_seconds`, without prefix
  * @help: what it measures, one line
  * @label_names: (array zero-terminated=1) (nullable): the names of its labels
- * @bounds: (array length=n_bounds) (nullable): rising finite bounds, or %NULL for 0.001 to 5 seconds
+ * @bounds: (array length=n_bounds) (nullable): rising finite bounds, or %NULL for 0.001 to 5
+ * seconds
  * @n_bounds: how many bounds
  * @error: where to put the error
  *
  * Makes a histogram, at 0. The same once more is the histogram that is there.
  *
  * Returns: (transfer full): the histogram; with labels, ask derate_histogram_with() for its series.
- *   %NULL with %DERATE_ERROR_INVALID_METRIC as for derate_metrics_registry_add_counter(), or where the
- *   bounds do not rise
+ *   %NULL with %DERATE_ERROR_INVALID_METRIC as for derate_metrics_registry_add_counter(), or where
+ * the bounds do not rise
  *
  * Since: 1.0
  */

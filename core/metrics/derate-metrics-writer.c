@@ -292,7 +292,8 @@ append_histogram (FamilyText *family,
   append_count (family->samples, count);
 }
 
-/* The text of the labels of the current family with @values; NULL where nothing is to be written. */
+/* The text of the labels of the current family with @values; NULL where nothing is to be written.
+ */
 static const char *
 make_labels (DerateMetricsWriter *writer, const char *const *values)
 {
