@@ -107,19 +107,21 @@ deratectl_launch (DeratectlProgram *program, const char *id, char **command)
                                               G_DBUS_SIGNAL_FLAGS_NONE, on_hold_released, &launch,
                                               NULL);
   g_signal_connect (program->bus, "closed", G_CALLBACK (on_bus_closed), &launch);
+  /* Before the command is there, lest a signal ends us and not it; they are looked at in the loop.
+   */
+  signals[0] = g_unix_signal_add (SIGTERM, on_terminate, &launch);
+  signals[1] = g_unix_signal_add (SIGHUP, on_terminate, &launch);
+  signals[2] = g_unix_signal_add (SIGINT, on_interrupt, &launch);
   child =
       g_subprocess_newv ((const char *const *)command, G_SUBPROCESS_FLAGS_STDIN_INHERIT, &error);
   if (child != NULL)
     {
       launch.child = child;
-      signals[0] = g_unix_signal_add (SIGTERM, on_terminate, &launch);
-      signals[1] = g_unix_signal_add (SIGHUP, on_terminate, &launch);
-      signals[2] = g_unix_signal_add (SIGINT, on_interrupt, &launch);
       g_subprocess_wait_async (child, NULL, on_child_ended, &launch);
       g_main_loop_run (loop);
-      for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
-        g_source_remove (signals[i]);
     }
+  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
+    g_source_remove (signals[i]);
   g_dbus_connection_signal_unsubscribe (program->bus, watch);
   g_signal_handlers_disconnect_by_data (program->bus, &launch);
   release (&launch, program);
