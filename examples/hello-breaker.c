@@ -12,12 +12,12 @@ call_backend (guint second, GError **error)
 
 static void
 on_transition (DerateBreaker *breaker,
-               DerateBreakerState old_state,
-               DerateBreakerState new_state,
+               DerateBreakerState from,
+               DerateBreakerState to,
                const DerateBreakerCounters *counters,
                gpointer user_data)
 {
-  g_print ("     now %s\n", derate_breaker_state_to_nick (new_state));
+  g_print ("     the breaker is %s\n", derate_breaker_state_to_nick (to));
 }
 
 static void
@@ -35,8 +35,8 @@ serve (DerateBreaker *breaker, guint second)
     }
   else
     {
-      derate_permit_fail (&permit, error);
       g_print ("%2us  failed: %s\n", second, error->message);
+      derate_permit_fail (&permit, error);
     }
 }
 
