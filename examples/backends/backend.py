@@ -15,7 +15,8 @@ so far. Keys, all of which may be combined:
   count N             only the next N requests, then heal
   path TEXT           only requests whose path begins so
 
-/control itself never misbehaves and asks for no credentials: these are for tests and demonstrations.
+/control itself never misbehaves and asks for no credentials: these are for tests and
+demonstrations.
 """
 import argparse
 import asyncio

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* What an answer to GET /models says about the service. @key, which a server may quote, is taken out
- * of the message. */
+/* What an answer to GET /models says about the service. @key, which a server may quote, is taken
+ * out of the message. */
 DerateHealthReport *derate_openai_judge (const DerateSoupAnswer *answer,
                                          const char             *key);
 

@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* What a URI says: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, unix:///PATH[?db=DB]. */
+/* What a URI says: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, or
+ * unix:///PATH[?db=DB]. */
 typedef struct
 {
   GSocketConnectable *connectable;

@@ -22,7 +22,8 @@ G_BEGIN_DECLS
  * @DERATE_REDIS_ERROR_CONFIG: the URI cannot be used, or the server is set up to refuse us
  * @DERATE_REDIS_ERROR_CLOSED: the connection has ended
  * @DERATE_REDIS_ERROR_PROTOCOL: an answer that is not Redis's protocol
- * @DERATE_REDIS_ERROR_AUTH: the credentials were refused, or are missing (NOAUTH, WRONGPASS, NOPERM)
+ * @DERATE_REDIS_ERROR_AUTH: the credentials were refused, or are missing (NOAUTH, WRONGPASS,
+ *   NOPERM)
  * @DERATE_REDIS_ERROR_TOO_MANY_CLIENTS: the server has no room for another connection
  * @DERATE_REDIS_ERROR_LOADING: the server reads its data set (LOADING)
  * @DERATE_REDIS_ERROR_MASTER_DOWN: a replica without its master (MASTERDOWN)
