@@ -195,8 +195,8 @@ log_used (const Entry *entry, DerateFallbackReason reason, guint64 count)
   message = g_strdup_printf ("fallback %s answered for %s (%s), %s since the last such message",
                              entry->strategy, entry->name, nick, count_text);
   derate_log_event (G_LOG_LEVEL_INFO, DERATE_EVENT_FALLBACK_USED, entry->name, message,
-                    DERATE_FIELD_REASON, nick, "STRATEGY", entry->strategy, "COUNT", count_text,
-                    NULL);
+                    DERATE_FIELD_REASON, nick, DERATE_FIELD_STRATEGY, entry->strategy,
+                    DERATE_FIELD_COUNT, count_text, NULL);
 }
 
 /**
