@@ -73,6 +73,24 @@ test_get_or_create (void)
 }
 
 static void
+test_add (void)
+{
+  g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (NULL);
+  g_autoptr (DerateBreaker) made = derate_breaker_new ("b", NULL);
+  g_autoptr (DerateBreaker) namesake = derate_breaker_new ("b", NULL);
+  g_autoptr (DerateBreaker) found = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (derate_breaker_registry_add (registry, made, &error));
+  g_assert_true (derate_breaker_registry_add (registry, made, &error));
+  g_assert_no_error (error);
+  g_assert_false (derate_breaker_registry_add (registry, namesake, &error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_EXISTS);
+  found = derate_breaker_registry_lookup (registry, "b");
+  g_assert_true (found == made);
+}
+
+static void
 test_reset_all (void)
 {
   g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (NULL);
@@ -371,6 +389,7 @@ main (int argc, char **argv)
   breaker_test_init (&argc, &argv);
 
   g_test_add_func ("/breaker/registry/get-or-create", test_get_or_create);
+  g_test_add_func ("/breaker/registry/add", test_add);
   g_test_add_func ("/breaker/registry/reset-all", test_reset_all);
   g_test_add_func ("/breaker/registry/bound", test_bound);
   g_test_add_func ("/breaker/registry/many-names", test_many_names);
