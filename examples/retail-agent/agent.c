@@ -4,10 +4,13 @@
 #include <derate-fallbacks.h>
 #include <string.h>
 
-/* Of the answer budget of 200 ms (semantics §16). The database and then the cache fit in it. */
-#define DATABASE_SHARE (100 * G_TIME_SPAN_MILLISECOND)
-#define CACHE_SHARE (50 * G_TIME_SPAN_MILLISECOND)
-#define AI_SHARE (200 * G_TIME_SPAN_MILLISECOND)
+/* Shares of the answer budget: the database and then the cache fit in it. */
+#define DEFAULT_BUDGET (200 * G_TIME_SPAN_MILLISECOND)
+#define DATABASE_SHARE(budget) ((budget) / 2)
+#define CACHE_SHARE(budget) ((budget) / 4)
+#define AI_SHARE(budget) (budget)
+
+#define MAX_REQUEST_ID 128
 
 /* When a refused caller should come again: about when the recovery loop has looked. */
 #define RETRY_AFTER_SECONDS "30"
@@ -52,6 +55,8 @@ Agent *
 agent_new (DerateCore *core, SoupServer *server, GError **error)
 {
   Agent *agent = g_new0 (Agent, 1);
+  GTimeSpan budget = derate_config_get_duration (derate_core_get_config (core), "derate",
+                                                 "answer-budget", DEFAULT_BUDGET);
 
   agent->core = g_object_ref (core);
   agent->manager = derate_core_get_degradation_manager (core);
@@ -67,10 +72,11 @@ agent_new (DerateCore *core, SoupServer *server, GError **error)
   agent->price_fallback = derate_core_create_fallback (core, "database", error);
 
   if (agent->ai_client == NULL || agent->price_fallback == NULL ||
-      !init_dependency (agent, &agent->database, "database", agent->database_client, DATABASE_SHARE,
+      !init_dependency (agent, &agent->database, "database", agent->database_client,
+                        DATABASE_SHARE (budget), error) ||
+      !init_dependency (agent, &agent->cache, "redis", agent->cache_client, CACHE_SHARE (budget),
                         error) ||
-      !init_dependency (agent, &agent->cache, "redis", agent->cache_client, CACHE_SHARE, error) ||
-      !init_dependency (agent, &agent->ai, "openai", agent->ai_client, AI_SHARE, error))
+      !init_dependency (agent, &agent->ai, "openai", agent->ai_client, AI_SHARE (budget), error))
     {
       agent_free (agent);
       return NULL;
@@ -99,12 +105,37 @@ agent_free (Agent *agent)
   g_free (agent);
 }
 
+static gboolean
+is_request_id (const char *id)
+{
+  gsize length = id != NULL ? strlen (id) : 0;
+
+  for (gsize i = 0; i < length; i++)
+    if (!g_ascii_isprint (id[i]))
+      return FALSE;
+  return length > 0 && length <= MAX_REQUEST_ID;
+}
+
+/* The caller's own id, or a new one, so that an answer can be found again in logs. */
+static void
+set_request_id (SoupServerMessage *message)
+{
+  const char *given =
+      soup_message_headers_get_one (soup_server_message_get_request_headers (message),
+                                    "X-Request-Id");
+  g_autofree char *made = is_request_id (given) ? NULL : g_uuid_string_random ();
+
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "X-Request-Id",
+                                made != NULL ? made : given);
+}
+
 static void
 send_json (SoupServerMessage *message, guint status, GVariant *body)
 {
   g_autoptr (GVariant) owned = g_variant_take_ref (body);
   char *text = derate_json_from_variant (owned);
 
+  set_request_id (message);
   soup_server_message_set_status (message, status, NULL);
   soup_server_message_set_response (message, "application/json", SOUP_MEMORY_TAKE, text,
                                     strlen (text));
