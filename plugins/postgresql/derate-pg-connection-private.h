@@ -15,7 +15,8 @@ DeratePgConnection *derate_pg_connection_new (PGconn *pg);
 void derate_pg_connection_mute (PGconn *pg);
 
 /* Attaches a source for the socket of @pg to the thread-default context. It must be destroyed
- * before the next PQconnectPoll (), which may replace the socket by another one of the same number. */
+ * before the next PQconnectPoll (), which may replace the socket by another one of the same
+ * number. */
 GSource *derate_pg_connection_watch (PGconn             *pg,
                                      GIOCondition        condition,
                                      GUnixFDSourceFunc   func,

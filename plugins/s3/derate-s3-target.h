@@ -7,7 +7,8 @@
 G_BEGIN_DECLS
 
 /* Where a bucket is: s3://BUCKET?endpoint=URI&region=NAME&style=path|virtual. Without an endpoint
- * it is Amazon's, whose host depends on the region, and the style is virtual; with one it is path. */
+ * it is Amazon's, whose host depends on the region, and the style is virtual; with one it is
+ * path. */
 typedef struct
 {
   char *bucket;
