@@ -10,7 +10,8 @@ typedef struct _DerateMonitorThread DerateMonitorThread;
 
 DerateMonitorThread *derate_monitor_thread_start (GMainContext *context);
 
-/* Runs what is queued, ends the thread and waits for it. Frees @thread. Not from the thread itself. */
+/* Runs what is queued, ends the thread and waits for it. Frees @thread. In the thread itself, where
+ * the last reference of a core may be dropped, it does not wait. */
 void derate_monitor_thread_stop (DerateMonitorThread *thread);
 
 G_END_DECLS

@@ -6,7 +6,16 @@ struct _DerateMonitorThread
   GThread *thread;
   GMainContext *context;
   GMainLoop *loop;
+  gboolean left_alone; /* nobody joins it: it frees itself */
 };
+
+static void
+thread_free (DerateMonitorThread *thread)
+{
+  g_main_loop_unref (thread->loop);
+  g_main_context_unref (thread->context);
+  g_free (thread);
+}
 
 static gpointer
 run (gpointer data)
@@ -18,6 +27,8 @@ run (gpointer data)
   while (g_main_context_iteration (thread->context, FALSE))
     ;
   g_main_context_pop_thread_default (thread->context);
+  if (thread->left_alone)
+    thread_free (thread);
   return NULL;
 }
 
@@ -48,8 +59,12 @@ derate_monitor_thread_stop (DerateMonitorThread *thread)
   g_source_set_callback (source, quit, g_main_loop_ref (thread->loop),
                          (GDestroyNotify)g_main_loop_unref);
   g_source_attach (source, thread->context);
+  if (thread->thread == g_thread_self ())
+    {
+      thread->left_alone = TRUE;
+      g_thread_unref (thread->thread);
+      return;
+    }
   g_thread_join (thread->thread);
-  g_main_loop_unref (thread->loop);
-  g_main_context_unref (thread->context);
-  g_free (thread);
+  thread_free (thread);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "derate-core-object-private.h"
 #include "derate-error.h"
 
 /* Every method of Admin goes the same way: who calls and may he, do it, tell the bus what changed,
@@ -194,10 +195,59 @@ check_service (DerateDbusRequest *request, GError **error)
   return NULL;
 }
 
+/* A reload: in the owner's context, where the core may be changed, and back for the answer. */
+typedef struct
+{
+  DerateDbusServer *server;
+  GDBusMethodInvocation *invocation;
+  char **changes;
+  GError *error;
+} Reload;
+
+static void
+reload_free (gpointer data)
+{
+  Reload *errand = data;
+
+  g_strfreev (errand->changes);
+  g_clear_error (&errand->error);
+  g_object_unref (errand->server);
+  g_free (errand);
+}
+
+static gboolean
+answer_reload (gpointer data)
+{
+  Reload *errand = data;
+
+  if (errand->server->running)
+    derate_dbus_server_refresh (errand->server);
+  if (errand->changes != NULL)
+    g_dbus_method_invocation_return_value (errand->invocation,
+                                           g_variant_new ("(^as)", errand->changes));
+  else
+    g_dbus_method_invocation_return_gerror (errand->invocation, errand->error);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+reload_in_owner (gpointer owner, gpointer data)
+{
+  Reload *errand = data;
+
+  errand->changes = derate_core_reload (DERATE_CORE (owner), &errand->error);
+  g_main_context_invoke_full (errand->server->context, G_PRIORITY_DEFAULT, answer_reload, errand,
+                              reload_free);
+}
+
 static GVariant *
 reload (DerateDbusRequest *request, GError **error)
 {
-  g_auto (GStrv) changes = derate_core_reload (request->core, error);
+  Reload *errand = g_new0 (Reload, 1);
 
-  return changes != NULL ? g_variant_ref_sink (g_variant_new ("(^as)", changes)) : NULL;
+  errand->server = g_object_ref (request->server);
+  errand->invocation = request->invocation;
+  derate_event_queue_push (request->core->owner_queue, G_OBJECT (request->core), reload_in_owner,
+                           errand, NULL);
+  return NULL;
 }

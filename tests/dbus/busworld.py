@@ -139,9 +139,9 @@ class Listener:
 class Program:
     """tests/dbus/test-program.c, which does as it is told."""
 
-    def __init__(self, bus, clock="manual", name="shop", env=None):
+    def __init__(self, bus, clock="manual", name="shop", env=None, config=None):
         self.process = subprocess.Popen(
-            [PROGRAM, bus.address, name, clock], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [PROGRAM, bus.address, name, clock, *([config] if config else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             bufsize=0, env={**os.environ, **(env or {})})
         word, self.bus_name = self.read().split()
         assert word == "ready", word

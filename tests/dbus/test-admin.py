@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holding a level and working breakers, as one who may."""
-import unittest
+import pathlib
 
 import busworld
 from busworld import HOUR, SECOND, Failed, Listener, call, get, hold
@@ -272,6 +272,37 @@ class Services(busworld.BusTestCase):
         self.assertTrue(caught.exception.name.startswith(ERROR), caught.exception)
 
 
+class Reloads(busworld.BusTestCase):
+    clock = "system"
+    before = "[derate]\nname=shop\n[service database]\nrole=database\n"
+
+    def make_program(self):
+        self.config = pathlib.Path(self.bus.folder.name) / "shop.conf"
+        self.config.write_text(self.before, encoding="utf-8")
+        return super().make_program(config=str(self.config))
+
+    def test_what_changed_is_told_and_shows_before_it_returns(self):
+        self.config.write_text(self.before + "[service mail]\nrole=storage\n", encoding="utf-8")
+        changes = call(self.connection, "Reload")
+        self.assertTrue(any("mail" in line for line in changes), changes)
+        self.assertEqual(set(get(self.connection, "Services")), {"database", "mail"})
+        call(self.connection, "TripBreaker", "(sst)", "mail", "test", 0)
+        self.assert_level("degraded")
+
+    def test_what_is_gone_is_no_object_any_more(self):
+        self.config.write_text(self.before.replace("service database", "service mail"), encoding="utf-8")
+        listener = Listener(self.connection)
+        call(self.connection, "Reload")
+        listener.until(lambda: "/org/derate/Derate1/service/database" in
+                       [path for path, _ in listener.named("InterfacesRemoved")])
+        self.assertEqual(set(get(self.connection, "Services")), {"mail"})
+
+    def test_a_bad_file_is_refused_and_the_old_goes_on(self):
+        self.config.write_text(self.before + "colour=blue\n", encoding="utf-8")
+        text = self.assert_refused(ERROR + "InvalidConfig", call, self.connection, "Reload")
+        self.assertIn("colour", text)
+        self.assertEqual(set(get(self.connection, "Services")), {"database"})
+
+
 if __name__ == "__main__":
-    unittest.util._MAX_LENGTH = 2000
     taprunner.main()

@@ -7,7 +7,7 @@
 /* A program with four services on a bus, which does what its standard input says: one line a
  * command, one line an answer. The tests talk to it over D-Bus as well.
  *
- *   test-program ADDRESS NAME manual|system
+ *   test-program ADDRESS NAME manual|system [CONFIGURATION]
  */
 
 /* Reports what it is told to, with a secret in the text. */
@@ -137,6 +137,15 @@ add_service (Program *program, const char *name, DerateServiceRole role)
     derate_service_set_health_check (service, DERATE_HEALTH_CHECK (program->check));
   derate_core_add_service (program->core, service, &error);
   g_assert_no_error (error);
+}
+
+static void
+add_services (Program *program)
+{
+  add_service (program, "database", DERATE_SERVICE_ROLE_DATABASE);
+  add_service (program, "redis", DERATE_SERVICE_ROLE_CACHE);
+  add_service (program, "openai", DERATE_SERVICE_ROLE_AI);
+  add_service (program, "s3", DERATE_SERVICE_ROLE_STORAGE);
 }
 
 static void
@@ -355,16 +364,17 @@ main (int argc, char **argv)
   Program program = { .loop = loop, .address = argv[1] };
   guint watch = 0;
 
-  g_assert_cmpint (argc, ==, 4);
+  g_assert_cmpint (argc, >=, 4);
   setvbuf (stdin, NULL, _IONBF, 0);
   program.clock = strcmp (argv[3], "manual") == 0 ? derate_manual_clock_new () : NULL;
-  program.core = derate_core_new (argv[2], program.clock, &error);
-  g_assert_no_error (error);
   program.check = g_object_new (FAKE_TYPE_CHECK, NULL);
-  add_service (&program, "database", DERATE_SERVICE_ROLE_DATABASE);
-  add_service (&program, "redis", DERATE_SERVICE_ROLE_CACHE);
-  add_service (&program, "openai", DERATE_SERVICE_ROLE_AI);
-  add_service (&program, "s3", DERATE_SERVICE_ROLE_STORAGE);
+  if (argc > 4)
+    program.core = derate_core_new_from_file (argv[4], program.clock, &error);
+  else
+    program.core = derate_core_new (argv[2], program.clock, &error);
+  g_assert_no_error (error);
+  if (argc == 4)
+    add_services (&program);
   program.connection = connect_to (argv[1]);
   program.exporter = derate_dbus_exporter_new (program.core, program.connection, &error);
   g_assert_no_error (error);
