@@ -49,7 +49,11 @@ enum
 static GParamSpec *properties[N_PROPS];
 
 /* On a connection that shows a core. */
-static G_DEFINE_QUARK (derate - dbus - exporter, exporter)
+static GQuark
+exporter_quark (void)
+{
+  return g_quark_from_static_string ("derate-dbus-exporter");
+}
 
     static void derate_dbus_exporter_get_property (GObject *object,
                                                    guint id,

@@ -9,7 +9,11 @@
 /* A change may ask polkit, which may ask a person. */
 #define CHANGE_TIMEOUT_MS 120000
 
-static G_DEFINE_QUARK (deratectl - error - quark, deratectl_error)
+static GQuark
+deratectl_error_quark (void)
+{
+  return g_quark_from_static_string ("deratectl-error-quark");
+}
 #define DERATECTL_ERROR (deratectl_error_quark ())
 
     void deratectl_program_free (DeratectlProgram *program)
