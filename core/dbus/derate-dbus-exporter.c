@@ -55,10 +55,8 @@ exporter_quark (void)
   return g_quark_from_static_string ("derate-dbus-exporter");
 }
 
-    static void derate_dbus_exporter_get_property (GObject *object,
-                                                   guint id,
-                                                   GValue *value,
-                                                   GParamSpec *pspec)
+static void
+derate_dbus_exporter_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   DerateDbusExporter *exporter = DERATE_DBUS_EXPORTER (object);
 

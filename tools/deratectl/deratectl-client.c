@@ -16,7 +16,8 @@ deratectl_error_quark (void)
 }
 #define DERATECTL_ERROR (deratectl_error_quark ())
 
-    void deratectl_program_free (DeratectlProgram *program)
+void
+deratectl_program_free (DeratectlProgram *program)
 {
   g_object_unref (program->bus);
   g_free (program->bus_name);
