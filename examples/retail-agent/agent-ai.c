@@ -143,6 +143,7 @@ on_sent (GObject *source, GAsyncResult *result, gpointer data)
   SoupSession *session = SOUP_SESSION (source);
   SoupMessage *message = soup_session_get_async_result_message (session, result);
   g_autoptr (GInputStream) stream = soup_session_send_finish (session, result, &error);
+  GCancellable *cancellable = g_task_get_cancellable (task);
   char *body;
 
   if (stream == NULL)
@@ -158,8 +159,8 @@ on_sent (GObject *source, GAsyncResult *result, gpointer data)
     }
   body = g_malloc (MAX_ANSWER + 1);
   g_object_set_data_full (G_OBJECT (task), "body", body, g_free);
-  g_input_stream_read_all_async (stream, body, MAX_ANSWER, G_PRIORITY_DEFAULT,
-                                 g_task_get_cancellable (task), on_body, g_steal_pointer (&task));
+  g_input_stream_read_all_async (stream, body, MAX_ANSWER, G_PRIORITY_DEFAULT, cancellable, on_body,
+                                 g_steal_pointer (&task));
 }
 
 static gpointer
