@@ -109,6 +109,11 @@ class Story:
         inputs = ", ".join(f"{key} {value}" for key, value in status["inputs"].items())
         self.say(f"level {status['level']}: {status['text']} ({status['rule']}: {inputs})")
 
+    @staticmethod
+    def changed_to(level, status):
+        """When the program last came to a level, by its own clock."""
+        return max((step["time"] for step in status["history"] if step["to"] == level), default=0)
+
     def worsen_by_traffic(self, verb, name, service, level):
         """The level must be there a second after the first failed call."""
         before = self.get("/circuit-breakers")[service]["failed_requests"]
@@ -122,8 +127,7 @@ class Story:
         self.injure(verb, name)
         status = self.watch_level(level, 10, look)
         self.say_level(status)
-        changed = [step["time"] for step in status["history"] if step["to"] == level]
-        took = max(changed, default=0) - (first[0] if first else injured)
+        took = self.changed_to(level, status) - (first[0] if first else injured)
         self.promise(status["level"] == level and took <= AT_ONCE,
                      f"{level} {max(took, 0):.2f} s after the first failed call")
 
@@ -139,11 +143,11 @@ class Story:
     def heal(self, verbs, level, seconds):
         for verb, name in verbs:
             self.injure(verb, name)
-        begin = time.monotonic()
+        begin = time.time()
         status = self.watch_level(level, seconds + 10)
-        took = time.monotonic() - begin
+        took = self.changed_to(level, status) - begin
         self.say_level(status)
-        self.promise(status["level"] == level and took <= seconds,
+        self.promise(status["level"] == level and 0 < took <= seconds,
                      f"{level} after {took:.1f} s by the recovery loop, at most {seconds:.0f} s")
 
 
