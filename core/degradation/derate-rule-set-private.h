@@ -39,8 +39,8 @@ derate_compiled_term_is_monotone (const DerateCompiledTerm *term)
   return term->or_worse || term->status == DERATE_HEALTH_STATUS_DOWN;
 }
 
-/* The services whose state made @rule hold, with that state: a{ss}; for the rule that always holds,
- * all of them. Floating. */
+/* The services whose state made @rule hold, with that state, in the order in which the rule names
+ * them: a{ss}; for the rule that always holds, all of them. Floating. */
 GVariant *derate_rule_set_build_decision (DerateRuleSet            *set,
                                           DerateRule               *rule,
                                           const DerateHealthStatus *statuses);

@@ -353,24 +353,34 @@ derate_rule_set_evaluate (DerateRuleSet *set,
   return worst;
 }
 
-static gboolean
-term_speaks_of (const DerateCompiledTerm *term, guint input, DerateHealthStatus status)
+static void
+add_state (GVariantBuilder *states, DerateRuleSet *set, guint input, DerateHealthStatus status)
 {
-  for (guint i = 0; i < term->n_inputs; i++)
-    if (term->inputs[i] == input)
-      return derate_compiled_term_accepts (term, status == DERATE_HEALTH_STATUS_UNKNOWN
-                                                     ? DERATE_HEALTH_STATUS_DEGRADED
-                                                     : status);
-  return FALSE;
+  g_variant_builder_add (states, "{ss}",
+                         derate_rule_input_get_service (g_ptr_array_index (set->inputs, input)),
+                         derate_health_status_get_nick (status));
 }
 
-static gboolean
-rule_speaks_of (const DerateCompiledRule *rule, guint input, DerateHealthStatus status)
+/* What makes @term hold, but for what is @told already. */
+static void
+add_term (GVariantBuilder *states,
+          DerateRuleSet *set,
+          const DerateCompiledTerm *term,
+          const DerateHealthStatus *statuses,
+          gboolean *told)
 {
-  for (guint i = 0; i < rule->n_terms; i++)
-    if (term_speaks_of (&rule->terms[i], input, status))
-      return TRUE;
-  return rule->n_terms == 0;
+  for (guint i = 0; i < term->n_inputs; i++)
+    {
+      guint input = term->inputs[i];
+      DerateHealthStatus status = statuses[input];
+
+      if (status == DERATE_HEALTH_STATUS_UNKNOWN)
+        status = DERATE_HEALTH_STATUS_DEGRADED;
+      if (told[input] || !derate_compiled_term_accepts (term, status))
+        continue;
+      told[input] = TRUE;
+      add_state (states, set, input, statuses[input]);
+    }
 }
 
 GVariant *
@@ -378,17 +388,19 @@ derate_rule_set_build_decision (DerateRuleSet *set,
                                 DerateRule *rule,
                                 const DerateHealthStatus *statuses)
 {
+  g_autofree gboolean *told = g_new0 (gboolean, set->inputs->len);
+  const DerateCompiledRule *compiled;
   GVariantBuilder builder;
   guint place = 0;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{ss}"));
   if (!g_ptr_array_find (set->rules, rule, &place))
     return g_variant_builder_end (&builder);
-  for (guint i = 0; i < set->inputs->len; i++)
-    if (rule_speaks_of (&set->compiled[place], i, statuses[i]))
-      g_variant_builder_add (&builder, "{ss}",
-                             derate_rule_input_get_service (g_ptr_array_index (set->inputs, i)),
-                             derate_health_status_get_nick (statuses[i]));
+  compiled = &set->compiled[place];
+  for (guint i = 0; i < compiled->n_terms; i++)
+    add_term (&builder, set, &compiled->terms[i], statuses, told);
+  for (guint i = 0; compiled->n_terms == 0 && i < set->inputs->len; i++)
+    add_state (&builder, set, i, statuses[i]);
   return g_variant_builder_end (&builder);
 }
 

@@ -46,9 +46,9 @@ log_step (DerateService *service, const Step *step)
   const char *cause =
       step->cause != DERATE_HEALTH_CAUSE_NONE ? derate_health_cause_get_nick (step->cause) : NULL;
   gboolean bad = step->to == DERATE_HEALTH_STATUS_DEGRADED || step->to == DERATE_HEALTH_STATUS_DOWN;
-  g_autofree char *message = g_strdup_printf ("service %s: %s → %s%s%s%s", service->name, from, to,
-                                              cause != NULL ? " (" : "", cause != NULL ? cause : "",
-                                              cause != NULL ? ")" : "");
+  g_autofree char *message =
+      g_strdup_printf ("service %s: %s%s%s%s, was %s", service->name, to, cause != NULL ? " (" : "",
+                       cause != NULL ? cause : "", cause != NULL ? ")" : "", from);
 
   derate_log_event (bad ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_INFO, DERATE_EVENT_SERVICE_STATUS,
                     service->name, message, DERATE_FIELD_PREVIOUS_STATE, from, DERATE_FIELD_STATE,

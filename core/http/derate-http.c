@@ -190,18 +190,29 @@ static const struct
   { "/health", DERATE_HTTP_HEALTH, respond_health },
 };
 
+/* “/admin” and “/admin/” are one prefix. */
+static char *
+page_path (const char *prefix, const char *page)
+{
+  gsize length = prefix != NULL ? strlen (prefix) : 0;
+
+  while (length > 0 && prefix[length - 1] == '/')
+    length--;
+  return g_strdup_printf ("%.*s%s", (int)length, prefix != NULL ? prefix : "", page);
+}
+
 /**
  * derate_http_mount:
  * @core: a core
  * @server: a server of the program's
- * @prefix: (nullable): what to put in front of each path, such as `/admin`
+ * @prefix: (nullable): what to put in front of each path, such as `/admin`; begins with a slash
  * @flags: what to serve
  *
  * Serves the read-only pages of @core on @server: `/metrics` (Prometheus text 0.0.4, always 200),
  * `/health` with `/health/live`, `/health/ready` and `/health/SERVICE`, `/degradation`, and
- * `/circuit-breakers` with `/circuit-breakers/NAME`. Nothing here changes anything. The server
- * keeps
- * @core until derate_http_unmount() or its end. Call it in the server's thread.
+ * `/circuit-breakers` with `/circuit-breakers/NAME`. Nothing here changes anything. Several cores
+ * may stand on one server, under a prefix each. The server keeps @core until derate_http_unmount()
+ * or its end. Call it in the server's thread.
  *
  * Since: 1.0
  */
@@ -213,7 +224,7 @@ derate_http_mount (DerateCore *core, SoupServer *server, const char *prefix, Der
 
   for (guint i = 0; i < G_N_ELEMENTS (pages); i++)
     {
-      g_autofree char *path = g_strconcat (prefix != NULL ? prefix : "", pages[i].path, NULL);
+      g_autofree char *path = page_path (prefix, pages[i].path);
       Mount *mount;
 
       if ((flags & pages[i].flag) == 0)
@@ -243,7 +254,7 @@ derate_http_unmount (SoupServer *server, const char *prefix)
 
   for (guint i = 0; i < G_N_ELEMENTS (pages); i++)
     {
-      g_autofree char *path = g_strconcat (prefix != NULL ? prefix : "", pages[i].path, NULL);
+      g_autofree char *path = page_path (prefix, pages[i].path);
 
       soup_server_remove_handler (server, path);
     }

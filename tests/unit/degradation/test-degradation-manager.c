@@ -477,7 +477,7 @@ test_status (Fixture *f, gconstpointer unused)
       json, ==,
       "{\"level\":\"limited\",\"level_value\":3,\"functionality_percent\":60,\"text\":\"no AI\","
       "\"computed_level\":\"limited\",\"rule\":\"ai-and-cache\",\"since\":1763720010,"
-      "\"inputs\":{\"redis\":\"down\",\"openai\":\"down\"},\"flapping\":false,"
+      "\"inputs\":{\"openai\":\"down\",\"redis\":\"down\"},\"flapping\":false,"
       "\"local_suspect\":false,\"next_tick_seconds\":18,"
       "\"features\":{\"ai\":{\"mode\":\"off\",\"because\":\"level\"},"
       "\"cache\":{\"mode\":\"off\",\"because\":\"dependency\"},"
