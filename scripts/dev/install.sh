@@ -24,8 +24,9 @@ for set in "$@"; do
 done
 
 missing=()
-installed=" $(dpkg-query -W -f='${db:Status-Status}:${Package}\n' "${wanted[@]}" 2> /dev/null |
-  sed -n 's/^installed://p' | tr '\n' ' ') "
+# It fails when it does not know one of them, and tells of the others all the same.
+known=$(dpkg-query -W -f='${db:Status-Status}:${Package}\n' "${wanted[@]}" 2> /dev/null || true)
+installed=" $(sed -n 's/^installed://p' <<< "$known" | tr '\n' ' ') "
 for package in "${wanted[@]}"; do
   [[ $installed == *" $package "* ]] || missing+=("$package")
 done
