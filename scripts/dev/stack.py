@@ -76,33 +76,33 @@ class Stack:
     """Everything that `./dev run` starts. `overrides` are lines of configuration."""
 
     def __init__(self, scratch, port, overrides="", log_to_file=False):
-        self.made_scratch = not scratch.exists()
-        scratch.mkdir(parents=True, exist_ok=True)
-        self.folder = scratch / "agent"
-        self.folder.mkdir(exist_ok=True)
         self.scratch = scratch
+        self.folder = scratch / "agent"
         self.port = port
-        self.log = open(self.folder / "log", "wb") if log_to_file else None
+        self.overrides = overrides
+        self.log_to_file = log_to_file
+        self.log = None
         self.url = f"http://127.0.0.1:{port}"
         self.agent = None
         self.servers = None
-        self.configure(overrides)
 
     @property
     def bus(self):
         return self.servers.uris["dbus"]
 
-    def configure(self, overrides):
+    def configure(self):
         """The configuration as it is shipped, with more lines in a file of its .d folder."""
+        self.folder.mkdir(exist_ok=True)
         self.config = self.folder / "retail-agent.conf"
         more = self.folder / "retail-agent.conf.d"
         shutil.copy(AGENT / "retail-agent.conf", self.config)
         shutil.rmtree(more, ignore_errors=True)
-        if overrides:
+        if self.overrides:
             more.mkdir()
-            (more / "overrides.conf").write_text(overrides, encoding="utf-8")
+            (more / "overrides.conf").write_text(self.overrides, encoding="utf-8")
 
     def start_servers(self):
+        """The servers make the scratch folder, and remove it however this process ends."""
         self.servers = Servers(self.scratch)
         psql = subprocess.run(
             ["psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--file",
@@ -120,6 +120,9 @@ class Stack:
                 "DERATE_PLUGIN_PATH": checkout.plugin_path(), "STATE_DIRECTORY": str(state)}
 
     def start_agent(self):
+        self.configure()
+        if self.log_to_file and self.log is None:
+            self.log = open(self.folder / "log", "wb")
         program = checkout.BUILD / "examples" / "retail-agent" / "retail-agent"
         self.agent = subprocess.Popen(
             [str(program), "--config", str(self.config), "--port", str(self.port),
@@ -149,9 +152,9 @@ class Stack:
 
     def end(self):
         self.stop_agent()
+        shutil.rmtree(self.folder, ignore_errors=True)
         if self.servers is not None:
             self.servers.end()
-        shutil.rmtree(self.scratch if self.made_scratch else self.folder, ignore_errors=True)
 
     def state(self):
         return {"url": self.url, "bus": self.bus, "control": self.servers.uris["control"],

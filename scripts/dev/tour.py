@@ -211,7 +211,7 @@ def tell_defaults(story):
     story.client.pause()
     running = story.running
     story.promise(running.stop_agent() == 0, "the agent ends by SIGTERM, exit status 0")
-    running.configure("")
+    running.overrides = ""
     running.start_agent()
     story.say("the agent again, with recovery-interval=30s recovery-hold=30s recovery-damping=on")
     story.watch_level("optimal", 10)
