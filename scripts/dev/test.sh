@@ -30,6 +30,8 @@ done
 sets=(run test)
 [ "$kind" = gcc ] || sets+=("$kind")
 "$scripts/install.sh" "${sets[@]}"
+promtool=$("$scripts/promtool.sh")
+export PATH=$PATH:$promtool
 
 export CC=gcc
 # GLib's own allocator would hide what a sanitizer looks for.
