@@ -122,6 +122,7 @@ struct _DerateBreaker
   gint64 seen_time;
 
   gint64 state_since;
+  gint64 real_offset; /* from the clock to the wall, for what is shown */
   gint64 incident_since;
   gint64 last_failure;
   gint64 last_success;

@@ -185,6 +185,16 @@ to_real_time (gint64 time, gint64 offset)
   return time != 0 ? time + offset : 0;
 }
 
+/* A date must not tremble because two clocks are read one after the other: only a step of the wall
+ * clock moves it. */
+static gint64
+get_real_offset_locked (DerateBreaker *self, gint64 fresh)
+{
+  if (ABS (fresh - self->real_offset) > G_TIME_SPAN_MILLISECOND)
+    self->real_offset = fresh;
+  return self->real_offset;
+}
+
 static guint64
 since_zero (guint64 n, guint64 zero)
 {
@@ -291,6 +301,7 @@ derate_breaker_dup_stats (DerateBreaker *breaker)
   offset = derate_clock_get_real_time (breaker->clock) - now;
 
   g_mutex_lock (&breaker->mutex);
+  offset = get_real_offset_locked (breaker, offset);
   derate_breaker_observe_locked (breaker, now);
   fill_counts_locked (breaker, stats);
   stats->state = breaker->state;

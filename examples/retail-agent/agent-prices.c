@@ -180,7 +180,8 @@ on_product (GObject *source, GAsyncResult *result, gpointer data)
     {
       store_copies (price, product);
       answer (price, DERATE_ANSWER_SOURCE_REAL, product->name, product->price, "database",
-              minimal ? "level" : NULL, 0);
+              minimal ? derate_fallback_reason_get_nick (agent_level_reason (price->agent)) : NULL,
+              0);
     }
   else
     agent_reply_bad (price->message, SOUP_STATUS_NOT_FOUND, "no such product");

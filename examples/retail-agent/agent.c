@@ -199,14 +199,19 @@ agent_refuse_in_emergency (Agent *agent, SoupServerMessage *message)
 }
 
 DerateFallbackReason
+agent_level_reason (Agent *agent)
+{
+  g_autofree char *rule = derate_degradation_manager_dup_rule (agent->manager);
+
+  return g_strcmp0 (rule, "hold") == 0 ? DERATE_FALLBACK_REASON_HOLD : DERATE_FALLBACK_REASON_LEVEL;
+}
+
+DerateFallbackReason
 agent_gate_reason (Agent *agent, DerateGate *gate)
 {
-  g_autofree char *rule = NULL;
   DerateGateReason reason;
 
   derate_gate_get_mode (gate, &reason);
-  if (reason == DERATE_GATE_REASON_DEPENDENCY)
-    return DERATE_FALLBACK_REASON_OPEN;
-  rule = derate_degradation_manager_dup_rule (agent->manager);
-  return g_strcmp0 (rule, "hold") == 0 ? DERATE_FALLBACK_REASON_HOLD : DERATE_FALLBACK_REASON_LEVEL;
+  return reason == DERATE_GATE_REASON_DEPENDENCY ? DERATE_FALLBACK_REASON_OPEN
+                                                 : agent_level_reason (agent);
 }

@@ -63,6 +63,9 @@ void agent_refuse (Agent             *agent,
 gboolean agent_refuse_in_emergency (Agent             *agent,
                                     SoupServerMessage *message);
 
+/* Why the level is not better, in the words of an answer's `reason`. */
+DerateFallbackReason agent_level_reason (Agent *agent);
+
 /* Why a closed gate is closed, in the words of an answer's `reason`. */
 DerateFallbackReason agent_gate_reason (Agent      *agent,
                                         DerateGate *gate);

@@ -9,8 +9,13 @@
 
 /* The retail agent: a service that answers with the best it has. */
 
-/* In-flight calls end within the answer budget; this is for clients that are slow to read. */
+/* How long the agent goes on answering after it was told to end, with readiness at 503: what is
+ * under way ends within the answer budget, and a balancer has time to look. */
 #define DRAIN_SECONDS 2
+
+/* Clients that may wait to be let in; GIO's ten are few when many come at once, and the next is
+ * told nothing for a second. */
+#define BACKLOG 512
 
 typedef struct
 {
@@ -24,17 +29,17 @@ typedef struct
 static gboolean
 on_drained (gpointer data)
 {
-  g_main_loop_quit (((Program *)data)->loop);
+  Program *program = data;
+
+  soup_server_disconnect (program->server);
+  g_main_loop_quit (program->loop);
   return G_SOURCE_REMOVE;
 }
 
 static void
 on_stopped (GObject *source, GAsyncResult *result, gpointer data)
 {
-  Program *program = data;
-
-  soup_server_disconnect (program->server);
-  g_timeout_add_seconds (DRAIN_SECONDS, on_drained, program);
+  g_timeout_add_seconds (DRAIN_SECONDS, on_drained, data);
 }
 
 /* Readiness turns to 503 at once; what is under way is still answered. */
@@ -79,6 +84,21 @@ export_on_bus (DerateCore *core, const char *address, GError **error)
   return connection != NULL ? derate_dbus_exporter_new (core, connection, error) : NULL;
 }
 
+static gboolean
+listen_on (SoupServer *server, int port, GError **error)
+{
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new (loopback, (guint16)port);
+  g_autoptr (GSocket) socket =
+      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
+
+  if (socket == NULL || !g_socket_bind (socket, address, TRUE, error))
+    return FALSE;
+  g_socket_set_listen_backlog (socket, BACKLOG);
+  return g_socket_listen (socket, error) &&
+         soup_server_listen_socket (server, socket, (SoupServerListenOptions)0, error);
+}
+
 /* Blocks, as a start may: nothing is served yet. */
 static gboolean
 set_up (Program *program, const char *config, int port, const char *bus, GError **error)
@@ -95,7 +115,7 @@ set_up (Program *program, const char *config, int port, const char *bus, GError 
         return FALSE;
     }
   derate_http_mount (program->core, program->server, NULL, DERATE_HTTP_ALL);
-  return soup_server_listen_local (program->server, port, SOUP_SERVER_LISTEN_IPV4_ONLY, error);
+  return listen_on (program->server, port, error);
 }
 
 int
