@@ -15,7 +15,7 @@ mkdir -p build
 
 fail ()
 {
-  cat "$log" >&2
+  grep -v '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 60 >&2
   echo "derate: $1 failed" >&2
   exit 1
 }

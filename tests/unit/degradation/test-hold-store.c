@@ -178,8 +178,7 @@ test_damaged (Fixture *f, gconstpointer unused)
     "[hold a]\nlevel=limited\n",
     "[store]\nversion=1\nboot-id=x\n[hold a]\nlevel=limited\nmode=pin\n",
     "[store]\nversion=1\nboot-id=x\n[hold a]\nlevel=limited\nmode=exact\nwho=a\nttl=5000000\n",
-    "[store]\nversion=1\nboot-id=x\n[hold a]\nlevel=limited\nmode=exact\nwho=a\n"
-    "ttl=99999999999999\n",
+    "[store]\nversion=1\nboot-id=x\n[hold a]\nlevel=limited\nmode=exact\nwho=a\nttl=999999999999\n",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
