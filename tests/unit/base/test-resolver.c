@@ -40,10 +40,21 @@ test_resolver_lookup_finish (GResolver *base, GAsyncResult *result, GError **err
 }
 
 static void
+test_resolver_finalize (GObject *object)
+{
+  TestResolver *resolver = TEST_RESOLVER (object);
+
+  g_ptr_array_unref (resolver->pending);
+  g_mutex_clear (&resolver->mutex);
+  G_OBJECT_CLASS (test_resolver_parent_class)->finalize (object);
+}
+
+static void
 test_resolver_class_init (TestResolverClass *klass)
 {
   GResolverClass *resolver_class = G_RESOLVER_CLASS (klass);
 
+  G_OBJECT_CLASS (klass)->finalize = test_resolver_finalize;
   resolver_class->lookup_by_name_async = test_resolver_lookup_async;
   resolver_class->lookup_by_name_finish = test_resolver_lookup_finish;
 }

@@ -154,6 +154,7 @@ static void
 call_async (Fixture *fixture, GCancellable *cancellable)
 {
   g_clear_error (&fixture->error);
+  g_clear_pointer (&fixture->answer, g_variant_unref);
   derate_breaker_call_async (fixture->breaker, start, fixture, NULL, cancellable, on_done, fixture);
 }
 
