@@ -28,12 +28,22 @@ mount_free (gpointer data)
   g_free (mount);
 }
 
+/* Before 3.3, libsoup's server never notices that a client has closed a connection which it kept
+ * open, and keeps its descriptor for ever: a scrape each second ends all of them within an hour. */
+static void
+close_where_libsoup_leaks (SoupMessageHeaders *headers)
+{
+  if (!soup_check_version (3, 3, 0))
+    soup_message_headers_replace (headers, "Connection", "close");
+}
+
 static void
 send_text (SoupServerMessage *message, guint status, const char *type, char *body)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
 
   soup_message_headers_replace (headers, "Cache-Control", "no-store");
+  close_where_libsoup_leaks (headers);
   soup_server_message_set_status (message, status, NULL);
   soup_server_message_set_response (message, type, SOUP_MEMORY_TAKE, body, strlen (body));
 }

@@ -84,6 +84,15 @@ export_on_bus (DerateCore *core, const char *address, GError **error)
   return connection != NULL ? derate_dbus_exporter_new (core, connection, error) : NULL;
 }
 
+/* Before 3.3, libsoup keeps each connection that a client has closed, and its descriptor. */
+static void
+on_request (SoupServer *server, SoupServerMessage *message, gpointer data)
+{
+  if (!soup_check_version (3, 3, 0))
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Connection",
+                                  "close");
+}
+
 static gboolean
 listen_on (SoupServer *server, int port, GError **error)
 {
@@ -108,6 +117,7 @@ set_up (Program *program, const char *config, int port, const char *bus, GError 
       !derate_fallbacks_register (derate_core_get_fallbacks (program->core), error))
     return FALSE;
   program->server = soup_server_new ("server-header", "retail-agent", NULL);
+  g_signal_connect (program->server, "request-started", G_CALLBACK (on_request), NULL);
   if (bus != NULL)
     {
       program->exporter = export_on_bus (program->core, bus, error);

@@ -3,6 +3,7 @@
 """The retail agent: what it answers while its real backends are whole, stopped and frozen."""
 import http.client
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -92,6 +93,16 @@ class AgentTest(unittest.TestCase):
             answer = self.world.ask("/ai/pricing", "POST", body.encode("latin-1"))
             self.assertEqual((answer.status, list(answer.json)), (400, ["error"]), body)
         self.assertEqual(self.world.ask("/ai/pricing").status, 405)
+
+    def test_no_descriptor_is_lost(self):
+        def count():
+            return len(list(pathlib.Path(f"/proc/{self.world.stack.agent.pid}/fd").iterdir()))
+        self.world.price()
+        before = count()
+        for path in ("/prices/1", "/prices/x", "/nowhere", "/metrics", "/health") * 8:
+            self.world.ask(path)
+        self.world.work_out()
+        self.assertLess(count() - before, 10)
 
     def test_metrics(self):
         answer = self.world.ask("/metrics")

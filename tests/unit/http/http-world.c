@@ -128,6 +128,7 @@ world_ask (World *world, const char *method, const char *path)
   headers = soup_message_get_response_headers (message);
   answer->status = soup_message_get_status (message);
   answer->type = g_strdup (soup_message_headers_get_one (headers, "Content-Type"));
+  answer->connection = g_strdup (soup_message_headers_get_one (headers, "Connection"));
   answer->allow = g_strdup (soup_message_headers_get_one (headers, "Allow"));
   answer->length = soup_message_headers_get_content_length (headers);
   answer->body = g_strndup (g_bytes_get_size (bytes) > 0 ? g_bytes_get_data (bytes, NULL) : "",
@@ -148,6 +149,7 @@ answer_free (Answer *answer)
 {
   g_free (answer->type);
   g_free (answer->allow);
+  g_free (answer->connection);
   g_free (answer->body);
   g_clear_pointer (&answer->json, json_node_unref);
   g_free (answer);

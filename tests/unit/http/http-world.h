@@ -23,6 +23,7 @@ typedef struct
   guint status;
   char *type;
   char *allow;
+  char *connection;
   goffset length; /* the header Content-Length */
   char *body;
   JsonNode *json; /* NULL where the body is none */

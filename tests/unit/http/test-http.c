@@ -376,6 +376,19 @@ test_head (World *world, gconstpointer data)
     }
 }
 
+/* libsoup before 3.3 would keep each connection for ever. */
+static void
+test_no_connection_is_kept (World *world, gconstpointer data)
+{
+  derate_http_mount (world->core, world->server, NULL, DERATE_HTTP_ALL);
+  for (guint i = 0; i < G_N_ELEMENTS (all_pages); i++)
+    {
+      g_autoptr (Answer) answer = world_get (world, all_pages[i]);
+
+      g_assert_cmpstr (answer->connection, ==, soup_check_version (3, 3, 0) ? NULL : "close");
+    }
+}
+
 static void
 test_flags (World *world, gconstpointer data)
 {
@@ -466,6 +479,7 @@ main (int argc, char **argv)
   add ("/http/unknown", test_unknown);
   add ("/http/other-methods", test_other_methods);
   add ("/http/head", test_head);
+  add ("/http/no-connection-is-kept", test_no_connection_is_kept);
   add ("/http/flags", test_flags);
   add ("/http/two-cores", test_two_cores);
   return g_test_run ();
