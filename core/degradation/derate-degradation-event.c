@@ -49,12 +49,16 @@ describe_inputs (GVariant *inputs)
 static void
 log_level (const DerateDegradationEvent *event)
 {
-  g_autofree char *inputs = describe_inputs (event->inputs);
+  gboolean held = event->deciding_hold != NULL;
+  g_autofree char *why = held ? g_strdup (event->deciding_hold) : describe_inputs (event->inputs);
   gboolean worse = event->new_level > event->old_level;
   g_autofree char *message =
       g_strdup_printf ("Level %s, was %s: %s%s%s", derate_level_get_nick (event->new_level),
                        derate_level_get_nick (event->old_level), event->rule,
-                       inputs[0] != '\0' ? ": " : "", inputs);
+                       why[0] == '\0' ? ""
+                       : held         ? " "
+                                      : ": ",
+                       why);
 
   derate_log_event (worse && event->old_level != DERATE_LEVEL_UNKNOWN ? G_LOG_LEVEL_WARNING
                                                                       : G_LOG_LEVEL_INFO,

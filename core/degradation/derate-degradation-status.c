@@ -113,32 +113,43 @@ derate_degradation_manager_dup_inputs (DerateDegradationManager *manager)
   return g_variant_ref_sink (inputs_of (&manager->decider));
 }
 
+static void
+append_inputs (GString *text, GVariant *inputs)
+{
+  GVariantIter iter;
+  const char *name, *status;
+
+  g_variant_iter_init (&iter, inputs);
+  while (g_variant_iter_next (&iter, "{&s&s}", &name, &status))
+    g_string_append_printf (text, ", %s %s", name, status);
+}
+
 /* With the mutex. */
 static char *
 explain (const DerateDecider *decider, double next_tick)
 {
   const DerateDecision *published = &decider->published;
+  gboolean held = derate_hold_set_contains (&decider->holds, decider->deciding_hold);
   g_autoptr (GString) text = g_string_new (NULL);
-  GVariantIter iter;
-  const char *name, *status;
 
   g_string_append_printf (text, "%s: %s", derate_level_get_nick (published->level),
                           derate_level_get_text (published->level));
   if (published->rule == NULL)
     return g_string_free (g_steal_pointer (&text), FALSE);
 
-  if (decider->deciding_hold != NULL)
-    g_string_append_printf (text, "; held by %s", decider->deciding_hold);
+  if (decider->deciding_hold == NULL)
+    {
+      g_string_append_printf (text, "; rule %s", published->rule);
+      append_inputs (text, published->inputs);
+    }
   else
-    g_string_append_printf (text, "; rule %s", published->rule);
-  g_variant_iter_init (&iter, published->inputs);
-  while (g_variant_iter_next (&iter, "{&s&s}", &name, &status))
-    g_string_append_printf (text, ", %s %s", name, status);
+    g_string_append_printf (text, held ? "; held by %s" : "; held by %s, which has ended",
+                            decider->deciding_hold);
   if (decider->computed.level != published->level)
     g_string_append_printf (text, "; computed %s by %s",
                             derate_level_get_nick (decider->computed.level),
                             decider->computed.rule);
-  if (decider->computed.level < published->level && decider->deciding_hold == NULL)
+  if (decider->computed.level < published->level && !held)
     g_string_append_printf (text, ", recovery tick in %.0f s", next_tick);
   if (decider->flapping)
     g_string_append (text, "; flapping");

@@ -39,6 +39,10 @@ const DerateHold *derate_hold_set_add (DerateHoldSet *set,
 void derate_hold_set_restore (DerateHoldSet *set,
                               DerateHold    *hold);
 
+/* @id may be NULL. */
+gboolean derate_hold_set_contains (const DerateHoldSet *set,
+                                   const char          *id);
+
 /* NULL with NO_SUCH_HOLD or NOT_OWNER. */
 DerateHold *derate_hold_set_find (DerateHoldSet          *set,
                                   const char             *id,

@@ -97,6 +97,12 @@ derate_hold_set_restore (DerateHoldSet *set, DerateHold *hold)
     derate_hold_free (hold);
 }
 
+gboolean
+derate_hold_set_contains (const DerateHoldSet *set, const char *id)
+{
+  return id != NULL && lookup (set, id) != NULL;
+}
+
 DerateHold *
 derate_hold_set_find (DerateHoldSet *set,
                       const char *id,

@@ -127,7 +127,7 @@ join (GUri *base, const char *path)
 }
 
 static gboolean
-read_uri (DerateOpenaiCheck *self, const char *service, GVariant *options, GError **error)
+read_uri (DerateOpenaiCheck *self, GVariant *options, GError **error)
 {
   const char *text = derate_check_options_get (options, "uri");
   const char *path = derate_check_options_get (options, "check-path");
@@ -136,12 +136,12 @@ read_uri (DerateOpenaiCheck *self, const char *service, GVariant *options, GErro
   base = derate_soup_parse_uri (text != NULL ? text : "https://api.openai.com/v1");
   if (base == NULL)
     {
-      derate_check_options_set_error (error, service, "uri", text, "not an http or https URI");
+      derate_check_options_set_error (error, "uri", text, "not an http or https URI");
       return FALSE;
     }
   if (path != NULL && (*path == '\0' || strpbrk (path, "?# ") != NULL))
     {
-      derate_check_options_set_error (error, service, "check-path", path, "not a path");
+      derate_check_options_set_error (error, "check-path", path, "not a path");
       return FALSE;
     }
   self->uri = join (base, path != NULL ? path : "models");
@@ -149,9 +149,9 @@ read_uri (DerateOpenaiCheck *self, const char *service, GVariant *options, GErro
 }
 
 static gboolean
-read_key (DerateOpenaiCheck *self, const char *service, GVariant *options, GError **error)
+read_key (DerateOpenaiCheck *self, GVariant *options, GError **error)
 {
-  if (!derate_check_options_read_secret (service, options, &self->key, error))
+  if (!derate_check_options_read_secret (options, &self->key, error))
     return FALSE;
   if (self->key == NULL)
     self->key = g_strdup (g_getenv ("OPENAI_API_KEY"));
@@ -162,7 +162,7 @@ read_key (DerateOpenaiCheck *self, const char *service, GVariant *options, GErro
       if (g_ascii_isgraph (*p))
         continue;
       g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG,
-                   "service %s: the key has characters that a key cannot have", service);
+                   "the key has characters that a key cannot have");
       return FALSE;
     }
   return TRUE;
@@ -174,8 +174,8 @@ derate_openai_check_new (const char *service, GVariant *options, gpointer user_d
   static const char *const known[] = { "uri", "password-file", "check-path", NULL };
   g_autoptr (DerateOpenaiCheck) self = g_object_new (DERATE_TYPE_OPENAI_CHECK, NULL);
 
-  if (!derate_check_options_validate (service, options, known, error) ||
-      !read_uri (self, service, options, error) || !read_key (self, service, options, error))
+  if (!derate_check_options_validate (options, known, error) || !read_uri (self, options, error) ||
+      !read_key (self, options, error))
     return NULL;
   return DERATE_HEALTH_CHECK (g_steal_pointer (&self));
 }

@@ -228,14 +228,14 @@ derate_pg_check_new (const char *service, GVariant *options, gpointer user_data,
   const char *uri = derate_check_options_get (options, "uri");
   g_autoptr (GError) local = NULL;
 
-  if (!derate_check_options_validate (service, options, known, error) ||
-      !derate_check_options_read_secret (service, options, &self->password, error))
+  if (!derate_check_options_validate (options, known, error) ||
+      !derate_check_options_read_secret (options, &self->password, error))
     return NULL;
   /* Without a URI the environment says where, as for every program that uses libpq. */
   self->uri = g_strdup (uri != NULL ? uri : "postgresql://");
   if (!derate_pg_connection_check_uri (self->uri, &local))
     {
-      derate_check_options_set_error (error, service, "uri", self->uri, local->message);
+      derate_check_options_set_error (error, "uri", self->uri, local->message);
       return NULL;
     }
   return DERATE_HEALTH_CHECK (g_steal_pointer (&self));

@@ -329,15 +329,15 @@ derate_redis_check_new (const char *service, GVariant *options, gpointer user_da
   const char *uri = derate_check_options_get (options, "uri");
   g_autoptr (GError) local = NULL;
 
-  if (!derate_check_options_validate (service, options, known, error) ||
-      !derate_check_options_read_secret (service, options, &self->password, error) ||
-      !derate_check_options_get_boolean (service, options, "check-role", &self->role, error))
+  if (!derate_check_options_validate (options, known, error) ||
+      !derate_check_options_read_secret (options, &self->password, error) ||
+      !derate_check_options_get_boolean (options, "check-role", &self->role, error))
     return NULL;
   self->maintenance_key = g_strdup (derate_check_options_get (options, "check-maintenance-key"));
   self->uri = g_strdup (uri != NULL ? uri : "redis://127.0.0.1");
   if (!derate_redis_connection_check_uri (self->uri, &local))
     {
-      derate_check_options_set_error (error, service, "uri", self->uri, local->message);
+      derate_check_options_set_error (error, "uri", self->uri, local->message);
       return NULL;
     }
   return DERATE_HEALTH_CHECK (g_steal_pointer (&self));

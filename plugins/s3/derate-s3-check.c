@@ -178,12 +178,12 @@ derate_s3_check_init (DerateS3Check *self)
 }
 
 static gboolean
-read_credentials (DerateS3Check *self, const char *service, GVariant *options, GError **error)
+read_credentials (DerateS3Check *self, GVariant *options, GError **error)
 {
   g_autofree char *path = g_strdup (derate_check_options_get (options, "password-file"));
   char *text = NULL;
 
-  if (!derate_check_options_read_secret (service, options, &text, error))
+  if (!derate_check_options_read_secret (options, &text, error))
     return FALSE;
   self->credentials =
       text != NULL ? derate_s3_parse_credentials (text) : derate_s3_credentials_from_environment ();
@@ -191,8 +191,8 @@ read_credentials (DerateS3Check *self, const char *service, GVariant *options, G
   if (self->credentials != NULL)
     return TRUE;
   g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG,
-               "service %s: there is no AWS_ACCESS_KEY_ID or no AWS_SECRET_ACCESS_KEY in %s",
-               service, path != NULL ? path : "the environment");
+               "there is no AWS_ACCESS_KEY_ID or no AWS_SECRET_ACCESS_KEY in %s",
+               path != NULL ? path : "the environment");
   return FALSE;
 }
 
@@ -204,15 +204,15 @@ derate_s3_check_new (const char *service, GVariant *options, gpointer user_data,
   const char *uri = derate_check_options_get (options, "uri");
   const char *problem = "there is none, so there is no bucket";
 
-  if (!derate_check_options_validate (service, options, known, error))
+  if (!derate_check_options_validate (options, known, error))
     return NULL;
   self->target = uri != NULL ? derate_s3_target_parse (uri, &problem) : NULL;
   if (self->target == NULL)
     {
-      derate_check_options_set_error (error, service, "uri", uri != NULL ? uri : "", problem);
+      derate_check_options_set_error (error, "uri", uri != NULL ? uri : "", problem);
       return NULL;
     }
-  if (!read_credentials (self, service, options, error))
+  if (!read_credentials (self, options, error))
     return NULL;
   return DERATE_HEALTH_CHECK (g_steal_pointer (&self));
 }

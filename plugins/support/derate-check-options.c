@@ -6,22 +6,17 @@
 
 void
 derate_check_options_set_error (GError **error,
-                                const char *service,
                                 const char *key,
                                 const char *value,
                                 const char *problem)
 {
   g_autofree char *shown = derate_redact (value);
 
-  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG, "service %s: %s=%s: %s", service,
-               key, shown, problem);
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG, "%s=%s: %s", key, shown, problem);
 }
 
 gboolean
-derate_check_options_validate (const char *service,
-                               GVariant *options,
-                               const char *const *known,
-                               GError **error)
+derate_check_options_validate (GVariant *options, const char *const *known, GError **error)
 {
   GVariantIter iter;
   const char *key;
@@ -32,7 +27,7 @@ derate_check_options_validate (const char *service,
     {
       if (!g_strv_contains (known, key))
         {
-          derate_check_options_set_error (error, service, key, value, "unknown key");
+          derate_check_options_set_error (error, key, value, "unknown key");
           return FALSE;
         }
     }
@@ -49,8 +44,7 @@ derate_check_options_get (GVariant *options, const char *key)
 }
 
 gboolean
-derate_check_options_get_boolean (const char *service,
-                                  GVariant *options,
+derate_check_options_get_boolean (GVariant *options,
                                   const char *key,
                                   gboolean *value,
                                   GError **error)
@@ -63,15 +57,12 @@ derate_check_options_get_boolean (const char *service,
   *value = g_str_equal (text, "yes");
   if (*value || g_str_equal (text, "no"))
     return TRUE;
-  derate_check_options_set_error (error, service, key, text, "neither yes nor no");
+  derate_check_options_set_error (error, key, text, "neither yes nor no");
   return FALSE;
 }
 
 gboolean
-derate_check_options_read_secret (const char *service,
-                                  GVariant *options,
-                                  char **secret,
-                                  GError **error)
+derate_check_options_read_secret (GVariant *options, char **secret, GError **error)
 {
   const char *path = derate_check_options_get (options, "password-file");
   g_autoptr (GError) local = NULL;
@@ -81,7 +72,7 @@ derate_check_options_read_secret (const char *service,
     return TRUE;
   if (!g_file_get_contents (path, secret, NULL, &local))
     {
-      derate_check_options_set_error (error, service, "password-file", path, local->message);
+      derate_check_options_set_error (error, "password-file", path, local->message);
       return FALSE;
     }
   g_strchomp (*secret);

@@ -8,8 +8,7 @@ G_BEGIN_DECLS
 /* What every check reads of its a{ss} of options. Values in error texts are redacted. */
 
 /* Refuses an option that is not in @known. */
-gboolean derate_check_options_validate (const char         *service,
-                                        GVariant           *options,
+gboolean derate_check_options_validate (GVariant           *options,
                                         const char *const  *known,
                                         GError            **error);
 
@@ -17,20 +16,17 @@ gboolean derate_check_options_validate (const char         *service,
 const char *derate_check_options_get (GVariant   *options,
                                       const char *key);
 
-gboolean derate_check_options_get_boolean (const char  *service,
-                                           GVariant    *options,
+gboolean derate_check_options_get_boolean (GVariant    *options,
                                            const char  *key,
                                            gboolean    *value,
                                            GError     **error);
 
 /* The content of `password-file` without the line end, or NULL where the option is not there. */
-gboolean derate_check_options_read_secret (const char  *service,
-                                           GVariant    *options,
+gboolean derate_check_options_read_secret (GVariant    *options,
                                            char       **secret,
                                            GError     **error);
 
 void derate_check_options_set_error (GError     **error,
-                                     const char  *service,
                                      const char  *key,
                                      const char  *value,
                                      const char  *problem);

@@ -260,7 +260,7 @@ run (int argc, char **argv)
 
 const DeratectlVerb deratectl_verb_breaker = {
   .name = "breaker",
-  .arguments = "list | trip NAME | close NAME | reset NAME|--all | mode NAME MODE",
+  .arguments = "list | trip NAME | close NAME | reset NAME|--all | mode NAME MODE [--for 30m]",
   .summary = "Show circuit breakers and work them by hand",
   .run = run,
 };

@@ -17,8 +17,9 @@ describe_verbs (void)
   GString *text = g_string_new ("Verbs:\n");
 
   for (guint i = 0; verbs[i] != NULL; i++)
-    g_string_append_printf (text, "  %-12s %s\n  %-12s   %s\n", verbs[i]->name, verbs[i]->arguments,
-                            "", verbs[i]->summary);
+    g_string_append_printf (text, "  %s%s%s\n      %s\n", verbs[i]->name,
+                            verbs[i]->arguments[0] != '\0' ? " " : "", verbs[i]->arguments,
+                            verbs[i]->summary);
   g_string_append (text, "\nExit status: 0 done, 1 failed, 2 usage, 3 no such program or object, "
                          "4 denied.");
   return g_string_free (text, FALSE);

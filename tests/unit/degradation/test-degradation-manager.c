@@ -508,6 +508,32 @@ test_explanation (Fixture *f, gconstpointer unused)
 }
 
 static void
+test_explanation_of_a_hold (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *id = NULL;
+  g_autofree char *held = NULL;
+  g_autofree char *ended = NULL;
+  g_autofree char *expected = NULL;
+
+  fixture_begin (f);
+  id = derate_degradation_manager_hold (f->manager, DERATE_LEVEL_MINIMAL, DERATE_HOLD_MODE_AT_LEAST,
+                                        "ana", "disks", G_TIME_SPAN_MINUTE, NULL);
+  held = derate_degradation_manager_dup_explanation (f->manager);
+  expected = g_strdup_printf ("minimal: read only; held by %s; computed optimal by all-well", id);
+  g_assert_cmpstr (held, ==, expected);
+
+  /* A better level waits for the recovery loop; nobody is to look for a hold that is gone. */
+  g_assert_true (derate_degradation_manager_release (f->manager, id, NULL));
+  ended = derate_degradation_manager_dup_explanation (f->manager);
+  g_clear_pointer (&expected, g_free);
+  expected =
+      g_strdup_printf ("minimal: read only; held by %s, which has ended; computed optimal by "
+                       "all-well, recovery tick in 30 s",
+                       id);
+  g_assert_cmpstr (ended, ==, expected);
+}
+
+static void
 test_history_is_bounded (Fixture *f, gconstpointer unused)
 {
   g_autoptr (GVariant) all = NULL;
@@ -558,6 +584,7 @@ main (int argc, char *argv[])
   ADD ("not-enforced", test_not_enforced);
   ADD ("status", test_status);
   ADD ("explanation", test_explanation);
+  ADD ("explanation-of-a-hold", test_explanation_of_a_hold);
   ADD ("history-is-bounded", test_history_is_bounded);
   return g_test_run ();
 }
