@@ -47,7 +47,9 @@ case $kind in
   asan)
     options+=("${sanitizer[@]}" '-Db_sanitize=address,undefined')
     more=(--timeout-multiplier 4)
+    # The whole stack of each allocation, or no suppression could name whose it is.
     export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+    ASAN_OPTIONS+=:fast_unwind_on_malloc=0
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     export LSAN_OPTIONS=print_suppressions=0:suppressions=$PWD/$scripts/lsan.supp
     ;;
