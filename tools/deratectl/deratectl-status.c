@@ -103,6 +103,17 @@ add_holds (DeratectlTable *table, JsonObject *status)
     }
 }
 
+/* The loop has nothing to do where the services are no better than the level, or it is held. */
+static gboolean
+waits_for_tick (JsonObject *status)
+{
+  JsonArray *holds = deratectl_json_array (status, "holds");
+
+  return strcmp (deratectl_json_string (status, "level"),
+                 deratectl_json_string (status, "computed_level")) != 0 &&
+         (holds == NULL || json_array_get_length (holds) == 0);
+}
+
 static void
 add_times (DeratectlTable *table, JsonObject *status)
 {
@@ -116,7 +127,7 @@ add_times (DeratectlTable *table, JsonObject *status)
 
   if (since > 0)
     add_line (table, "since", text);
-  if (wait != NULL && strcmp (deratectl_json_string (status, "level"), "optimal") != 0)
+  if (wait != NULL && waits_for_tick (status))
     add_line (table, "next", tick);
   if (deratectl_json_boolean (status, "flapping"))
     add_line (table, "flapping", "yes: it improves later than usual");
