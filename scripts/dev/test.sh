@@ -58,7 +58,7 @@ case $kind in
     options+=("${sanitizer[@]}" -Db_sanitize=thread)
     more=(--timeout-multiplier 6)
     # Only what links GLib itself: a packaged interpreter cannot load a library built so.
-    [ ${#suite[@]} -gt 0 ] || suite=(unit)
+    [ ${#suite[@]} -gt 0 ] || suite=(unit fault)
     export PKG_CONFIG_PATH=$glib/lib/pkgconfig
     libraries=$glib/lib
     export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/$scripts/tsan.supp
