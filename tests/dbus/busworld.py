@@ -113,6 +113,9 @@ class Listener:
         self.heard = []
         self.watch = connection.signal_subscribe(
             name, None, None, None, None, Gio.DBusSignalFlags.NONE, self.on_signal)
+        # The bus answers in order: now it knows of the subscription.
+        connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                             "GetId", None, None, Gio.DBusCallFlags.NONE, -1, None)
 
     def on_signal(self, _connection, _sender, path, interface, signal_name, parameters):
         self.heard.append((signal_name, path, interface, parameters.unpack()))
