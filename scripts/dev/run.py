@@ -32,10 +32,9 @@ def check_port(number):
 
 def wait_for_end(running):
     """Until the agent or the servers end, which they should not."""
-    ended = os.wait()[0]
-    running.agent.returncode = running.agent.returncode or 0
-    who = "the retail agent" if ended == running.agent.pid else "a server process"
-    raise Failed(f"{who} ended unexpectedly")
+    ended, status = os.wait()
+    who = "the retail agent" if ended == running.agent.pid else "servers.py"
+    raise Failed(f"{who} ended unexpectedly ({os.waitstatus_to_exitcode(status)})")
 
 
 def run(running, lock):
