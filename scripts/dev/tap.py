@@ -64,15 +64,15 @@ class Count:
 def main():
     folder = pathlib.Path(sys.argv[1])
     count = Count()
-    with open(folder / "testlog.json", encoding="utf-8") as log:
-        for line in log:
+    for log in folder.glob("testlog*.json"):
+        for line in log.read_text(encoding="utf-8").splitlines():
             count.add(json.loads(line))
     for name in count.failed:
         print(f"failed: {name}")
     if count.passed == 0 and not count.failed:
         count.failed.append("no test ran")
         print("failed: no test ran")
-    print(f"log: {folder / 'testlog.txt'} ({sys.argv[2]})")
+    print(f"log: {folder}/testlog*.txt ({sys.argv[2]})")
     print(f"{count.passed} passed, {len(count.failed)} failed")
     sys.exit(1 if count.failed else 0)
 

@@ -78,5 +78,6 @@ for name in "${suite[@]}"; do
   more+=(--suite "$name")
 done
 [ -z "$libraries" ] || export LD_LIBRARY_PATH=$libraries
+rm -f "build/$folder"/meson-logs/testlog*
 meson test -C "build/$folder" --no-rebuild --print-errorlogs "${more[@]}" < /dev/null || true
 exec /usr/bin/python3 "$scripts/tap.py" "build/$folder/meson-logs" "$kind"
