@@ -68,7 +68,7 @@ case $kind in
     suppressions=/usr/share/glib-2.0/valgrind/glib.supp
     more=(--timeout-multiplier 20 --wrap
           "valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite
-           --suppressions=$suppressions --trace-children=no")
+           --suppressions=$suppressions --suppressions=$PWD/$scripts/valgrind.supp")
     [ ${#suite[@]} -gt 0 ] || suite=(unit)
     ;;
 esac
