@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-breaker-registry.h"
+#include "derate-breaker-registry-private.h"
 
 #include <string.h>
 
@@ -25,6 +25,7 @@ struct _DerateBreakerRegistry
   GHashTable *entries; /* name, owned by the breaker → Entry */
   GQueue recent; /* of Entry: the one asked for last comes first */
   guint max_breakers; /* 0: no bound */
+  gboolean disabled; /* what comes in is set to that mode; before anything does */
 };
 
 typedef struct
@@ -86,6 +87,12 @@ derate_breaker_registry_new (DerateClock *clock)
 
   self->clock = g_object_ref (clock != NULL ? clock : derate_clock_get_system ());
   return self;
+}
+
+void
+derate_breaker_registry_disable (DerateBreakerRegistry *registry)
+{
+  registry->disabled = TRUE;
 }
 
 /* The breaker of that name, with a reference, as the one asked for last; NULL when there is none.
@@ -225,6 +232,8 @@ derate_breaker_registry_get_or_create (DerateBreakerRegistry *registry,
   fresh = derate_breaker_new_with_clock (name, config, registry->clock);
   if (fresh == NULL)
     return NULL;
+  if (registry->disabled)
+    derate_breaker_set_mode (fresh, DERATE_BREAKER_MODE_DISABLED);
   g_mutex_lock (&registry->mutex);
   breaker = use_locked (registry, name);
   if (breaker == NULL)
@@ -268,6 +277,8 @@ derate_breaker_registry_add (DerateBreakerRegistry *registry,
   if (other == NULL)
     insert_locked (registry, breaker);
   g_mutex_unlock (&registry->mutex);
+  if (other == NULL && registry->disabled)
+    derate_breaker_set_mode (breaker, DERATE_BREAKER_MODE_DISABLED);
   if (other == NULL || other == breaker)
     return TRUE;
   g_set_error (error, DERATE_ERROR, DERATE_ERROR_EXISTS, "there is a breaker “%s” already",

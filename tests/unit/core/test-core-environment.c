@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <derate.h>
+#include <string.h>
+
+/* What the environment says of a core that no file describes. */
+
+static DerateService *
+add_service (DerateCore *core, DerateClock *clock)
+{
+  g_autoptr (DerateBreaker) breaker = derate_breaker_new_with_clock ("openai", NULL, clock);
+  DerateService *service = derate_service_new ("openai", DERATE_SERVICE_ROLE_AI, clock);
+  g_autoptr (GError) error = NULL;
+
+  derate_service_set_breaker (service, breaker);
+  g_assert_true (derate_core_add_service (core, service, &error));
+  g_assert_no_error (error);
+  return service;
+}
+
+static void
+on_started (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(gboolean *)data = derate_core_start_finish (DERATE_CORE (source), result, NULL);
+}
+
+static void
+test_disabled (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DerateCore) core = NULL;
+  g_autoptr (DerateService) service = NULL;
+  g_autoptr (DerateBreaker) made = NULL;
+  g_autoptr (DerateGate) gate = NULL;
+  DerateDegradationManager *manager;
+  gboolean started = FALSE;
+
+  g_setenv ("ENABLE_RESILIENCE", "false", TRUE);
+  core = derate_core_new ("shop", clock, &error);
+  g_unsetenv ("ENABLE_RESILIENCE");
+  g_assert_no_error (error);
+  manager = derate_core_get_degradation_manager (core);
+  service = add_service (core, clock);
+  made = derate_breaker_registry_get_or_create (derate_core_get_breakers (core), "own", NULL, NULL);
+  g_assert_cmpint (derate_breaker_get_mode (made), ==, DERATE_BREAKER_MODE_DISABLED);
+  g_assert_cmpint (derate_breaker_get_mode (derate_service_get_breaker (service)), ==,
+                   DERATE_BREAKER_MODE_DISABLED);
+
+  /* The level goes on and is shown; gates let everything through. */
+  derate_core_start_async (core, NULL, on_started, &started);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 0);
+  g_assert_true (started);
+  derate_degradation_manager_set_level (manager, DERATE_LEVEL_EMERGENCY, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (derate_degradation_manager_get_level (manager), ==, DERATE_LEVEL_EMERGENCY);
+  g_assert_cmpint (derate_degradation_manager_get_enforced_level (manager), ==,
+                   DERATE_LEVEL_OPTIMAL);
+  gate = derate_degradation_manager_get_gate (manager, "ai");
+  g_assert_true (derate_gate_is_open (gate));
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 0);
+}
+
+static void
+test_refused (void)
+{
+  static const char *const names[] = {
+    "ENABLE_RESILIENCE",
+    "ENABLE_RESILIENCE_METRICS",
+    "ENABLE_RESILIENCE_LOGGING",
+    "DEFAULT_FAILURE_THRESHOLD",
+    "DEFAULT_RECOVERY_TIMEOUT",
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
+    "RESILIENCE_MONITORING_INTERVAL",
+    "RESILIENCE_ALERT_THRESHOLD",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      DerateCore *core;
+
+      g_setenv (names[i], "many", TRUE);
+      core = derate_core_new ("shop", NULL, &error);
+      g_unsetenv (names[i]);
+      g_assert_null (core);
+      g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG);
+      g_assert_nonnull (strstr (error->message, names[i]));
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
+  g_test_add_func ("/core/environment/disabled", test_disabled);
+  g_test_add_func ("/core/environment/refused", test_refused);
+  return g_test_run ();
+}
