@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* ENABLE_RESILIENCE and ENABLE_RESILIENCE_METRICS. */
+/* What the environment says of all that is made later; a variable that does not parse is refused by
+ * name. */
 gboolean derate_core_apply_environment (DerateCore *core,
                                         GError    **error);
 
@@ -15,5 +16,9 @@ gboolean derate_core_apply_config (DerateCore   *core,
                                    DerateConfig *config,
                                    GPtrArray    *changes,
                                    GError      **error);
+
+/* Before @service gets its check: see derate_service_begin_grace (). */
+void derate_core_begin_grace (DerateCore    *core,
+                              DerateService *service);
 
 G_END_DECLS

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "derate-breaker-registry-private.h"
 #include "derate-core-plan-private.h"
 #include "derate-core-run-private.h"
 #include "derate-degradation-manager-private.h"
@@ -11,19 +12,66 @@
 #include "derate-error.h"
 #include "derate-log-private.h"
 #include "derate-names-private.h"
+#include "derate-service-private.h"
+
+static const char *const switches[] = { DERATE_ENV_ENABLE, DERATE_ENV_METRICS,
+                                         DERATE_ENV_LOGGING };
+
+static const struct
+{
+  const char *name;
+  double fallback;
+  double minimum;
+  double maximum;
+} numbers[] = {
+  { DERATE_ENV_MAX_RETRIES, 3, 0, G_MAXINT32 },
+  { DERATE_ENV_TIMEOUT, 30, 0, 365 * 86400.0 },
+  { DERATE_ENV_MONITORING_INTERVAL, 10, 0.01, 86400 },
+  { DERATE_ENV_ALERT_THRESHOLD, 0.8, 0, 1 },
+};
+
+/* Also what is read later, where nobody could be told, or not at all yet. */
+static gboolean
+check_environment (gboolean *values, GError **error)
+{
+  g_autoptr (DerateBreakerConfig) breaker = NULL;
+  double number;
+
+  for (guint i = 0; i < G_N_ELEMENTS (switches); i++)
+    if (!derate_env_get_boolean (switches[i], TRUE, &values[i], error))
+      return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    if (!derate_env_get_number (numbers[i].name, numbers[i].fallback, numbers[i].minimum,
+                                numbers[i].maximum, &number, error))
+      return FALSE;
+  breaker = derate_breaker_config_new_from_environment (error);
+  return breaker != NULL;
+}
 
 gboolean
 derate_core_apply_environment (DerateCore *core, GError **error)
 {
-  gboolean enabled;
-  gboolean metrics;
+  gboolean values[G_N_ELEMENTS (switches)];
 
-  if (!derate_env_get_boolean (DERATE_ENV_ENABLE, TRUE, &enabled, error) ||
-      !derate_env_get_boolean (DERATE_ENV_METRICS, TRUE, &metrics, error))
+  if (!check_environment (values, error))
     return FALSE;
-  core->disabled = !enabled;
-  derate_metrics_registry_set_enabled (core->metrics, metrics);
+  core->disabled = !values[0];
+  derate_metrics_registry_set_enabled (core->metrics, values[1]);
+  if (core->disabled)
+    {
+      derate_breaker_registry_disable (core->breakers);
+      derate_degradation_manager_set_enforced (core->manager, FALSE);
+    }
   return TRUE;
+}
+
+static GTimeSpan
+get_grace (DerateConfig *config)
+{
+  const GTimeSpan fallback = 5 * G_TIME_SPAN_SECOND;
+
+  return config != NULL ? derate_config_get_duration (config, "derate", "grace", fallback)
+                        : fallback;
 }
 
 static void
@@ -33,37 +81,61 @@ note (GPtrArray *changes, const char *name, const char *what)
     g_ptr_array_add (changes, g_strdup_printf ("service %s %s", name, what));
 }
 
-static DerateBreaker *
-apply_breaker (DerateCore *core, DeratePlannedService *planned, const char *group)
+/* @service is not part of the first sweep, which is over. */
+void
+derate_core_begin_grace (DerateCore *core, DerateService *service)
 {
-  gboolean created;
+  if (derate_degradation_manager_is_ready (core->manager))
+    derate_service_begin_grace (service, get_grace (core->config));
+}
+
+static DerateBreakerMode
+get_breaker_mode (DerateConfig *config, const char *group)
+{
+  return derate_config_get_enum (config, group, "breaker-mode", DERATE_TYPE_BREAKER_MODE,
+                                 DERATE_BREAKER_MODE_NORMAL);
+}
+
+/* A file that is read again sets the mode only if it says another one than before: what an
+ * operator did by hand stays. */
+static DerateBreaker *
+apply_breaker (DerateCore *core,
+               DeratePlannedService *planned,
+               DerateConfig *old,
+               const char *group)
+{
+  gboolean created = FALSE;
   DerateBreaker *breaker =
       derate_breaker_registry_get_or_create (core->breakers, planned->breaker_name,
                                              planned->breaker_config, &created);
-  DerateBreakerMode mode =
-      derate_config_get_enum (core->config, group, "breaker-mode", DERATE_TYPE_BREAKER_MODE,
-                              DERATE_BREAKER_MODE_NORMAL);
+  DerateBreakerMode mode = get_breaker_mode (core->config, group);
+  DerateBreakerMode old_mode = created || old == NULL ? DERATE_BREAKER_MODE_NORMAL
+                                                      : get_breaker_mode (old, group);
 
   /* Checked in the plan, so it cannot fail; an equal configuration changes nothing. */
   if (!created)
     derate_breaker_reconfigure (breaker, planned->breaker_config, NULL);
-  if (core->disabled)
-    mode = DERATE_BREAKER_MODE_DISABLED;
-  if (created && mode != DERATE_BREAKER_MODE_NORMAL)
+  if (!core->disabled && mode != old_mode)
     derate_breaker_set_mode (breaker, mode);
   return breaker;
 }
 
 /* Also on a service that runs: its setters may be called then. */
 static void
-configure_service (DerateCore *core, DerateService *service, DeratePlannedService *planned)
+configure_service (DerateCore *core,
+                   DerateService *service,
+                   DeratePlannedService *planned,
+                   DerateConfig *old)
 {
   g_autofree char *group = g_strconcat ("service ", planned->name, NULL);
-  g_autoptr (DerateBreaker) breaker = apply_breaker (core, planned, group);
+  g_autoptr (DerateBreaker) breaker = apply_breaker (core, planned, old, group);
+  gboolean new_check = planned->check != NULL && derate_service_get_health_check (service) == NULL;
 
   derate_service_set_criticality (service, planned->criticality);
   derate_service_set_plugin (service, planned->plugin);
   derate_service_set_check_config (service, planned->check_config);
+  if (new_check)
+    derate_core_begin_grace (core, service);
   derate_service_set_health_check (service, planned->check);
   derate_service_set_breaker (service, breaker);
   derate_service_set_breaker_degraded_rate (service,
@@ -88,7 +160,7 @@ apply_service (DerateCore *core,
           derate_config_group_equal (old, core->config, breaker_group) &&
           derate_config_group_equal (old, core->config, "derate"))
         return;
-      configure_service (core, service, planned);
+      configure_service (core, service, planned, old);
       note (changes, planned->name, "changed");
       return;
     }
@@ -96,7 +168,7 @@ apply_service (DerateCore *core,
     derate_core_withdraw_service (core, service);
   g_clear_object (&service);
   service = derate_service_new (planned->name, planned->role, core->clock);
-  configure_service (core, service, planned);
+  configure_service (core, service, planned, old);
   derate_core_insert_service (core, service);
   note (changes, planned->name, "added");
 }
@@ -126,8 +198,38 @@ withdraw_missing (DerateCore *core, DerateCorePlan *plan, DerateConfig *old, GPt
       if (is_planned (plan, name) || !derate_config_has_group (old, group))
         continue;
       derate_core_withdraw_service (core, service);
-      derate_breaker_registry_remove (core->breakers, name);
       note (changes, name, "removed");
+    }
+}
+
+static gboolean
+is_breaker_used (DerateCore *core, const char *name)
+{
+  g_autoptr (GPtrArray) services = derate_core_snapshot_services (core);
+
+  for (guint i = 0; i < services->len; i++)
+    {
+      DerateBreaker *breaker = derate_service_get_breaker (g_ptr_array_index (services, i));
+
+      if (breaker != NULL && strcmp (derate_breaker_get_name (breaker), name) == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Breakers that the old configuration had and no service uses any more. */
+static void
+remove_unused_breakers (DerateCore *core, DerateConfig *old)
+{
+  g_auto (GStrv) names = derate_config_list_names (old, "service");
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      g_autofree char *group = g_strconcat ("service ", names[i], NULL);
+      const char *name = derate_config_get_text (old, group, "breaker", names[i]);
+
+      if (!is_breaker_used (core, name))
+        derate_breaker_registry_remove (core->breakers, name);
     }
 }
 
@@ -153,8 +255,7 @@ apply_recovery (DerateCore *core)
                                            !core->disabled &&
                                                derate_config_get_boolean (config, "derate",
                                                                           "enforce", TRUE));
-  derate_monitor_set_grace (core->monitor, derate_config_get_duration (config, "derate", "grace",
-                                                                       5 * G_TIME_SPAN_SECOND));
+  derate_monitor_set_grace (core->monitor, get_grace (config));
 }
 
 static const char *const fixed_keys[] = { "name", "metrics-prefix", "metrics-breaker-label",
@@ -222,7 +323,10 @@ derate_core_apply_config (DerateCore *core,
   for (guint i = 0; i < plan->services->len; i++)
     apply_service (core, g_ptr_array_index (plan->services, i), old, changes);
   if (old != NULL)
-    withdraw_missing (core, plan, old, changes);
+    {
+      withdraw_missing (core, plan, old, changes);
+      remove_unused_breakers (core, old);
+    }
   g_clear_pointer (&core->rules, g_ptr_array_unref);
   g_clear_pointer (&core->features, g_ptr_array_unref);
   core->rules = g_ptr_array_ref (plan->rules);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "derate-core-apply-private.h"
 #include "derate-core-run-private.h"
 #include "derate-degradation-manager-private.h"
 #include "derate-error.h"
@@ -158,6 +159,8 @@ derate_core_add_service (DerateCore *core, DerateService *service, GError **erro
   breaker = derate_service_get_breaker (service);
   if (breaker != NULL && !derate_breaker_registry_add (core->breakers, breaker, error))
     return FALSE;
+  if (derate_service_get_health_check (service) != NULL)
+    derate_core_begin_grace (core, service);
   derate_core_insert_service (core, service);
   return derate_core_get_state (core) == DERATE_CORE_IDLE ||
          derate_core_update_inputs (core, error);

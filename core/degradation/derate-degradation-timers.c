@@ -135,10 +135,11 @@ derate_degradation_manager_set_recovery (DerateDegradationManager *manager,
   now = derate_clock_get_time (manager->clock);
   g_mutex_lock (&manager->mutex);
   manager->decider.recovery.mode = mode;
+  if (interval != manager->decider.recovery.interval) /* else the next tick stays where it is */
+    manager->decider.recovery.anchor = now;
   manager->decider.recovery.interval = interval;
   manager->decider.recovery.hold = hold;
   manager->decider.recovery.damping = damping;
-  manager->decider.recovery.anchor = now;
   next = derate_recovery_next_tick (&manager->decider.recovery, now);
   if (manager->tick_source != NULL)
     source = g_source_ref (manager->tick_source);

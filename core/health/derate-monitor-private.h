@@ -20,7 +20,7 @@ DerateMonitor *derate_monitor_new (DerateClock  *clock,
                                    GMainContext *check_context,
                                    GMainContext *owner_context);
 
-/* How long the first sweep is waited for, 5 s unless said. Before start (). */
+/* How long the first sweep is waited for, 5 s unless said. */
 void derate_monitor_set_grace (DerateMonitor *monitor,
                                GTimeSpan      grace);
 

@@ -7,7 +7,7 @@
  * answer, a breaker that opened, a request) only makes it look earlier: it reads everything anew,
  * so nothing is lost and nothing has to be passed on.
  *
- * Threads: the mutex guards `entries`, `source`, `epoch` and `started`; `ready` and `local_suspect`
+ * Threads: the mutex guards `entries`, `source`, `epoch`, `started` and `grace`; `ready` and `local_suspect`
  * are atomic. The rest, and what is in an entry, is touched only by look (), which runs in the
  * check context and so never twice at once. */
 
@@ -44,7 +44,7 @@ struct _DerateMonitor
   GSource *source; /* NULL while stopped */
   guint epoch;
   gint64 started;
-  GTimeSpan grace; /* before start () only */
+  GTimeSpan grace;
 
   gint ready;
   gint local_suspect;
@@ -117,6 +117,8 @@ derate_monitor_unref (DerateMonitor *monitor)
 void
 derate_monitor_set_grace (DerateMonitor *monitor, GTimeSpan grace)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&monitor->mutex);
+
   monitor->grace = grace;
 }
 
@@ -148,13 +150,13 @@ derate_monitor_get_local_suspect (DerateMonitor *monitor)
 /* Looking */
 
 static GPtrArray *
-copy_entries (DerateMonitor *monitor, guint *epoch, gint64 *started)
+copy_entries (DerateMonitor *monitor, guint *epoch, gint64 *grace_end)
 {
   GPtrArray *copy = g_ptr_array_new_with_free_func (entry_unref);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&monitor->mutex);
 
   *epoch = monitor->source != NULL ? monitor->epoch : 0;
-  *started = monitor->started;
+  *grace_end = monitor->started + monitor->grace;
   for (guint i = 0; *epoch != 0 && i < monitor->entries->len; i++)
     g_ptr_array_add (copy, g_atomic_rc_box_acquire (g_ptr_array_index (monitor->entries, i)));
   return copy;
@@ -352,11 +354,11 @@ look (gpointer data)
   gint64 now = derate_clock_get_time (monitor->clock);
   g_autoptr (GPtrArray) entries = NULL;
   guint epoch;
-  gint64 started;
+  gint64 grace_end;
   gboolean changed;
 
   derate_waker_begin (monitor->waker);
-  entries = copy_entries (monitor, &epoch, &started);
+  entries = copy_entries (monitor, &epoch, &grace_end);
   if (epoch == 0)
     return G_SOURCE_REMOVE;
 
@@ -369,8 +371,8 @@ look (gpointer data)
   for (guint i = 0; i < entries->len; i++)
     read_entry (monitor, g_ptr_array_index (entries, i), now);
   start_checks (entries, now);
-  changed = judge (monitor, entries, now, started + monitor->grace);
-  monitor->expected = find_deadline (monitor, entries, now, started + monitor->grace);
+  changed = judge (monitor, entries, now, grace_end);
+  monitor->expected = find_deadline (monitor, entries, now, grace_end);
 
   let_go (monitor, entries, epoch);
   if (changed && monitor->hook != NULL)

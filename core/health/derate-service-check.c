@@ -202,6 +202,15 @@ derate_service_poll_breaker (DerateService *service)
     derate_breaker_poll (breaker);
 }
 
+/* Called locked. When the status becomes another without anything happening. */
+static gint64
+get_fresh_until (DerateService *service)
+{
+  if (service->streak.status != DERATE_HEALTH_STATUS_UNKNOWN)
+    return service->fresh_until;
+  return service->grace_until != 0 ? service->grace_until : DERATE_CLOCK_NEVER;
+}
+
 void
 derate_service_get_schedule (DerateService *service, DerateServiceSchedule *schedule)
 {
@@ -218,8 +227,7 @@ derate_service_get_schedule (DerateService *service, DerateServiceSchedule *sche
     .remote = service->remote,
     .last = streak->last,
     .n_answers = service->n_answers,
-    .fresh_until =
-        streak->status != DERATE_HEALTH_STATUS_UNKNOWN ? service->fresh_until : DERATE_CLOCK_NEVER,
+    .fresh_until = get_fresh_until (service),
     .open_until = DERATE_CLOCK_NEVER,
     .interval = derate_health_check_config_get_interval (service->config),
     .fast_interval = derate_health_check_config_get_fast_interval (service->config),

@@ -28,6 +28,12 @@ void derate_service_set_event_queue (DerateService    *service,
 DerateHealthStatus derate_service_get_effective_status (DerateService *service,
                                                         gboolean       in_grace);
 
+/* For a service that comes, or gets its check, while others run: until a check has been answered,
+ * for @span at most, an unknown status counts as healthy, so that not to know yet makes no level
+ * worse. */
+void derate_service_begin_grace (DerateService *service,
+                                 GTimeSpan      span);
+
 /* Reads breaker and clock again; the hook hears of what changed. */
 void derate_service_update (DerateService *service);
 

@@ -163,7 +163,7 @@ GVariant *
 derate_service_to_variant (DerateService *service)
 {
   GVariantBuilder builder;
-  DerateBreaker *breaker;
+  g_autoptr (DerateBreaker) breaker = NULL;
   gint64 now;
   gint64 last;
   gint64 since;
@@ -180,7 +180,7 @@ derate_service_to_variant (DerateService *service)
   word = g_atomic_int_get (&service->word);
   since = service->since_wall;
   last = service->last_result;
-  breaker = service->breaker;
+  g_set_object (&breaker, service->breaker);
   criticality = service->criticality;
   error = g_strdup (service->error);
   g_mutex_unlock (&service->mutex);

@@ -52,6 +52,7 @@ struct _DerateService
   DerateHealthStreak streak;
   gboolean stale;
   gint64 fresh_until;
+  gint64 grace_until; /* 0: none */
   gint64 last_result; /* 0: none */
   gint64 last_result_wall;
   gint64 since_wall;
@@ -77,9 +78,11 @@ DerateHealthStatus derate_service_word_get_status (guint word);
 DerateHealthCause derate_service_word_get_cause (guint word);
 DerateHealthStatus derate_service_word_get_after_grace (guint word);
 
-/* The worse of the two inputs. @streak is NULL where there is no check. */
+/* The worse of the two inputs. @streak is NULL where there is no check. @in_grace: what is unknown
+ * does no harm yet. */
 guint derate_service_word_compute (const DerateHealthStreak *streak,
                                    gboolean                  stale,
+                                   gboolean                  in_grace,
                                    const DerateBreakerView  *view);
 
 /* derate-service-breaker.c: all that is asked of a breaker */
@@ -122,7 +125,7 @@ typedef struct
   gboolean remote;
   DerateHealthStatus last; /* the newest result; unknown where there is none, or a stale one */
   guint64 n_answers;
-  gint64 fresh_until; /* NEVER while unknown */
+  gint64 fresh_until; /* while unknown the end of its grace, or NEVER */
   gint64 open_until;  /* NEVER unless its breaker is open and waits */
   GTimeSpan interval;
   GTimeSpan fast_interval;

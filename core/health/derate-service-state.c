@@ -96,8 +96,10 @@ publish (DerateService *service, const DerateBreakerView *view, gint64 now, gint
   Step *step;
 
   expire_if_stale (service, now);
+  if (service->grace_until <= now)
+    service->grace_until = 0;
   word = derate_service_word_compute (service->check != NULL ? &service->streak : NULL,
-                                      service->stale, view);
+                                      service->stale, service->grace_until != 0, view);
   if (word == old)
     return FALSE;
 
@@ -167,6 +169,18 @@ wake_monitor (DerateService *service)
   g_mutex_unlock (&service->mutex);
   if (waker != NULL)
     derate_waker_wake (waker);
+}
+
+void
+derate_service_begin_grace (DerateService *service, GTimeSpan span)
+{
+  gint64 now = derate_clock_get_time (service->clock);
+
+  g_mutex_lock (&service->mutex);
+  service->grace_until = now + span;
+  g_mutex_unlock (&service->mutex);
+  derate_service_update (service);
+  wake_monitor (service); /* its end is to be looked at */
 }
 
 /* A DerateBreakerHook: what it is told may be old, so it looks itself. */
@@ -313,6 +327,8 @@ derate_service_take_answer (DerateService *service,
   service->waiters = g_ptr_array_new_with_free_func (g_object_unref);
   service->run_answered = TRUE;
   service->n_answers++;
+  if (!given_up)
+    service->grace_until = 0;
   if (report != NULL)
     {
       count_duration (&service->stats, latency);

@@ -100,6 +100,7 @@ read_breaker (const DerateBreakerView *view,
 guint
 derate_service_word_compute (const DerateHealthStreak *streak,
                              gboolean stale,
+                             gboolean in_grace,
                              const DerateBreakerView *view)
 {
   DerateHealthStatus status;
@@ -118,7 +119,9 @@ derate_service_word_compute (const DerateHealthStreak *streak,
     }
 
   after_grace = status;
-  if (status == DERATE_HEALTH_STATUS_UNKNOWN)
+  if (status == DERATE_HEALTH_STATUS_UNKNOWN && in_grace)
+    after_grace = breaker_status;
+  else if (status == DERATE_HEALTH_STATUS_UNKNOWN)
     after_grace = view->recent_success ? DERATE_HEALTH_STATUS_DEGRADED : DERATE_HEALTH_STATUS_DOWN;
   return derate_service_word (status, cause, after_grace);
 }

@@ -358,19 +358,23 @@ void
 derate_service_set_breaker (DerateService *service, DerateBreaker *breaker)
 {
   g_autoptr (DerateBreaker) old = NULL;
+  gboolean same;
 
   g_return_if_fail (DERATE_IS_SERVICE (service));
   g_return_if_fail (breaker == NULL || DERATE_IS_BREAKER (breaker));
 
   g_mutex_lock (&service->mutex);
+  same = service->breaker == breaker;
+  if (!same)
+    service->good_checks = 0;
   old = g_steal_pointer (&service->breaker);
   g_set_object (&service->breaker, breaker);
-  service->good_checks = 0;
   g_mutex_unlock (&service->mutex);
 
-  if (old != NULL)
+  /* The same one stays bound: not a moment may it open unheard. */
+  if (!same && old != NULL)
     derate_breaker_unbind (old, derate_service_breaker_changed, service);
-  if (breaker != NULL)
+  if (!same && breaker != NULL)
     derate_breaker_bind (breaker, derate_service_breaker_changed, service);
   derate_service_update (service);
 }

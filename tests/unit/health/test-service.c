@@ -190,7 +190,8 @@ test_word (gconstpointer data)
     .failure_rate = words[i].rate,
     .degraded_rate = 0.25,
   };
-  guint word = derate_service_word_compute (words[i].check >= 0 ? &streak : NULL, FALSE, &view);
+  const DerateHealthStreak *check = words[i].check >= 0 ? &streak : NULL;
+  guint word = derate_service_word_compute (check, FALSE, FALSE, &view);
 
   g_assert_cmpint (derate_service_word_get_status (word), ==, words[i].status);
   g_assert_cmpint (derate_service_word_get_cause (word), ==, words[i].cause);
@@ -198,7 +199,7 @@ test_word (gconstpointer data)
                    words[i].status == U ? X : words[i].status);
 
   view.recent_success = TRUE;
-  word = derate_service_word_compute (words[i].check >= 0 ? &streak : NULL, FALSE, &view);
+  word = derate_service_word_compute (check, FALSE, FALSE, &view);
   g_assert_cmpint (derate_service_word_get_after_grace (word), ==,
                    words[i].status == U ? D : words[i].status);
 }
