@@ -60,7 +60,7 @@ class Hiccups(threading.Thread):
 
 
 class Answer:
-    """What came back."""
+    """What came back, and in what time: without what others' processes took of it."""
 
     def __init__(self, response, body, seconds):
         self.status = response.status
@@ -115,9 +115,18 @@ class World:
 
     # HTTP
 
+    def run_delay(self):
+        """How long the agent's main thread has waited for a processor, ready to run."""
+        try:
+            text = pathlib.Path(f"/proc/{self.stack.agent.pid}/schedstat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        return int(text.split()[1]) / 1e9
+
     def ask(self, path, method="GET", body=None, timeout=10):
         """Keeps what was seen, for the search for the password."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port.number, timeout=timeout)
+        delay = self.run_delay()
         begin = time.monotonic()
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -125,7 +134,7 @@ class World:
             answer = Answer(response, response.read(), 0)
         finally:
             connection.close()
-        answer.seconds = time.monotonic() - begin
+        answer.seconds = time.monotonic() - begin - (self.run_delay() - delay)
         self.seen.append(answer.text)
         return answer
 
