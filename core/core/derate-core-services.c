@@ -74,7 +74,7 @@ void
 derate_core_insert_service (DerateCore *core, DerateService *service)
 {
   derate_service_set_event_queue (service, core->owner_queue);
-  derate_service_set_hook (service, on_service_changed, core->manager);
+  derate_service_set_hook_owner (service, on_service_changed, G_OBJECT (core->manager));
 
   g_mutex_lock (&core->mutex);
   g_ptr_array_add (core->services, g_object_ref (service));

@@ -127,13 +127,34 @@ cancel_check (DerateCheckRun *run)
                               derate_check_run_ref (run), (GDestroyNotify)derate_check_run_unref);
 }
 
+/* A check that its context began late has all of its time nevertheless. */
+static gboolean
+postpone (DerateCheckRun *run)
+{
+  gint64 now = derate_clock_get_time (run->args.clock);
+  g_autoptr (GSource) timer = NULL;
+  gint64 deadline;
+
+  g_mutex_lock (&run->mutex);
+  deadline = run->started + run->args.timeout;
+  if (run->state == RUN_RUNNING && now < deadline && run->timer != NULL)
+    timer = g_source_ref (run->timer);
+  g_mutex_unlock (&run->mutex);
+  if (timer != NULL)
+    derate_clock_source_set_deadline (run->args.clock, timer, deadline);
+  return timer != NULL;
+}
+
 static gboolean
 on_deadline (gpointer data)
 {
   DerateCheckRun *run = data;
   gint64 started;
-  RunState state = abandon (run, &started);
+  RunState state;
 
+  if (postpone (run))
+    return G_SOURCE_CONTINUE;
+  state = abandon (run, &started);
   if (state == RUN_RUNNING)
     {
       g_autofree char *span = derate_time_span_to_string (run->args.timeout);

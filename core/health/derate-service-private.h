@@ -18,6 +18,11 @@ void derate_service_set_hook (DerateService    *service,
                               DerateServiceHook hook,
                               gpointer          data);
 
+/* The same, and @owner is the data: kept until the hook is another, and while a thread is inside. */
+void derate_service_set_hook_owner (DerateService    *service,
+                                    DerateServiceHook hook,
+                                    GObject          *owner);
+
 /* Where signals and notify go; without it the thread-default context of derate_service_new (). */
 void derate_service_set_event_queue (DerateService    *service,
                                      DerateEventQueue *events);

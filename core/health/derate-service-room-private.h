@@ -45,6 +45,9 @@ struct _DerateService
 
   DerateServiceHook hook;
   gpointer hook_data;
+  GObject *hook_owner; /* (nullable): the data, where it is to be kept */
+  guint64 n_readings;  /* of the breaker, begun */
+  guint64 published;   /* the newest of them that was published */
   DerateEventQueue *events;
   GQueue steps; /* (element-type Step): told in this order, by one thread at a time */
   gboolean telling;

@@ -7,8 +7,8 @@
 #include "derate-time-span.h"
 
 /* How results and breaker become a status, and who hears of it. Any thread may be here. Each reads
- * the breaker first, then takes the service's mutex, and looks again afterwards: whoever publishes
- * last has seen the newest state, or the thread that changed it comes by once more. */
+ * the breaker first, then takes the service's mutex and publishes, unless somebody who began to
+ * read later was faster: what is published never gets older. */
 
 typedef struct
 {
@@ -129,13 +129,24 @@ ref_breaker (DerateService *service, DerateBreakerQuestion *question)
   return service->breaker != NULL ? g_object_ref (service->breaker) : NULL;
 }
 
-void
-derate_service_update (DerateService *service)
+static guint64
+begin_reading (DerateService *service)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&service->mutex);
+
+  return ++service->n_readings;
+}
+
+/* @always: the hook is called even if nothing changed here: another thread may have published what
+ * this one is to tell of, and not have told it yet. */
+static void
+update (DerateService *service, gboolean always)
 {
   DerateBreakerQuestion question;
   g_autoptr (DerateBreaker) breaker = ref_breaker (service, &question);
+  g_autoptr (GObject) owner = NULL;
   DerateBreakerView view;
-  gboolean changed = FALSE;
+  gboolean changed = always;
   DerateServiceHook hook;
   gpointer hook_data;
 
@@ -143,12 +154,19 @@ derate_service_update (DerateService *service)
     {
       gint64 now = derate_clock_get_time (service->clock);
       gint64 wall = derate_clock_get_real_time (service->clock);
+      guint64 reading = begin_reading (service);
 
       derate_service_breaker_read (breaker, &question, &view);
       g_mutex_lock (&service->mutex);
-      changed |= publish (service, &view, now, wall);
+      /* Who began to read later has published something newer. */
+      if (reading > service->published)
+        {
+          service->published = reading;
+          changed |= publish (service, &view, now, wall);
+        }
       hook = service->hook;
       hook_data = service->hook_data;
+      g_set_object (&owner, service->hook_owner);
       g_mutex_unlock (&service->mutex);
     }
   while (derate_service_breaker_has_changed (breaker, &view));
@@ -156,6 +174,12 @@ derate_service_update (DerateService *service)
   if (changed && hook != NULL)
     hook (service, hook_data);
   tell_steps (service);
+}
+
+void
+derate_service_update (DerateService *service)
+{
+  update (service, FALSE);
 }
 
 static void
@@ -192,7 +216,7 @@ derate_service_breaker_changed (DerateBreaker *breaker,
 {
   DerateService *service = owner;
 
-  derate_service_update (service);
+  update (service, TRUE);
   wake_monitor (service); /* the open-until that it waits for may be another */
 }
 

@@ -92,6 +92,7 @@ derate_service_finalize (GObject *object)
   DerateService *service = DERATE_SERVICE (object);
 
   g_clear_object (&service->check);
+  g_clear_object (&service->hook_owner);
   g_clear_object (&service->clock);
   g_clear_pointer (&service->config, derate_health_check_config_free);
   g_clear_pointer (&service->events, derate_event_queue_unref);
@@ -573,13 +574,29 @@ derate_service_dup_check_config (DerateService *service)
   return derate_health_check_config_copy (service->config);
 }
 
-void
-derate_service_set_hook (DerateService *service, DerateServiceHook hook, gpointer data)
+static void
+set_hook (DerateService *service, DerateServiceHook hook, gpointer data, GObject *owner)
 {
+  g_autoptr (GObject) old = NULL;
+
   g_mutex_lock (&service->mutex);
+  old = g_steal_pointer (&service->hook_owner);
+  g_set_object (&service->hook_owner, owner);
   service->hook = hook;
   service->hook_data = data;
   g_mutex_unlock (&service->mutex);
+}
+
+void
+derate_service_set_hook (DerateService *service, DerateServiceHook hook, gpointer data)
+{
+  set_hook (service, hook, data, NULL);
+}
+
+void
+derate_service_set_hook_owner (DerateService *service, DerateServiceHook hook, GObject *owner)
+{
+  set_hook (service, hook, owner, owner);
 }
 
 void
