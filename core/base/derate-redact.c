@@ -5,7 +5,8 @@
 
 /* One pass over the bytes. At each place the rules are asked in turn; the first that finds a secret
  * there writes what may be seen of it and says how many bytes it has dealt with. A rule looks at
- * bytes only, never at characters, so that text in no known encoding does no harm. */
+ * bytes only, never at characters, so that text in no known encoding does no harm. It looks far
+ * ahead only where few places let it: the whole is linear, whoever wrote the text. */
 
 #define MASK "***"
 
@@ -29,6 +30,13 @@ static const char *const secret_parameters[] = { "key", "sig", "auth", "pass", "
 static const char *const secret_headers[] = {
   "password", "passwd", "api_key", "apikey", "secret_key", "access_key", "authorization",
 };
+
+typedef struct
+{
+  const char *text;
+  const char *token_end; /* of the word last looked into, and its last @ */
+  const char *last_at;
+} Scan;
 
 static gboolean
 is_one_of (char c, const char *set)
@@ -89,20 +97,33 @@ mask_value (GString *out, const char *p, gsize value, gsize length)
   return value + length;
 }
 
+/* The last @ of the word that @p stands in; looked for once a word. */
+static const char *
+find_last_at (Scan *scan, const char *p)
+{
+  if (p >= scan->token_end)
+    {
+      gsize length = strcspn (p, SPACES "\"<>");
+
+      scan->token_end = p + length;
+      scan->last_at = g_strrstr_len (p, (gssize)length, "@");
+    }
+  return scan->last_at;
+}
+
 /* scheme://user:password@host */
 static gsize
-redact_userinfo (const char *text, const char *p, GString *out)
+redact_userinfo (Scan *scan, const char *p, GString *out)
 {
-  gsize token = strcspn (p, SPACES "\"<>");
   gsize authority;
   const char *colon;
   const char *at;
 
   if (strncmp (p, "://", 3) != 0)
     return 0;
-  colon = memchr (p + 3, ':', token - 3);
-  at = colon != NULL ? g_strrstr_len (colon, p + token - colon, "@") : NULL;
-  if (at == NULL)
+  at = find_last_at (scan, p);
+  colon = at != NULL && at > p + 3 ? memchr (p + 3, ':', (gsize)(at - p - 3)) : NULL;
+  if (colon == NULL)
     return 0;
 
   /* A password with a raw slash in it hides its @ behind the path; a port has digits only. */
@@ -123,16 +144,21 @@ redact_userinfo (const char *text, const char *p, GString *out)
 
 /* name=value, "name": "value", name: value */
 static gsize
-redact_named (const char *text, const char *p, GString *out)
+redact_named (Scan *scan, const char *p, GString *out)
 {
-  gsize name = strspn (p, WORD "-.");
-  gsize sign = name;
+  const char *text = scan->text;
   gboolean parameter = p > text && (p[-1] == '?' || p[-1] == '&');
   gboolean quoted;
   gboolean secret;
+  gsize name;
+  gsize sign;
 
-  if (name == 0 || !at_boundary (text, p) || (p > text && is_one_of (p[-1], "-.")))
+  if (!at_boundary (text, p) || (p > text && is_one_of (p[-1], "-.")))
     return 0;
+  name = strspn (p, WORD "-.");
+  if (name == 0)
+    return 0;
+  sign = name;
   quoted = p > text && is_one_of (p[-1], "\"'") && p[name] == p[-1];
   sign += quoted ? 1 : 0;
   sign += strspn (p + sign, SPACES);
@@ -161,14 +187,14 @@ redact_named (const char *text, const char *p, GString *out)
 
 /* Bearer abc, Basic abc */
 static gsize
-redact_scheme (const char *text, const char *p, GString *out)
+redact_scheme (Scan *scan, const char *p, GString *out)
 {
   gsize scheme = g_ascii_strncasecmp (p, "bearer ", 7) == 0  ? 7
                  : g_ascii_strncasecmp (p, "basic ", 6) == 0 ? 6
                                                              : 0;
   gsize length;
 
-  if (scheme == 0 || !at_boundary (text, p))
+  if (scheme == 0 || !at_boundary (scan->text, p))
     return 0;
   length = strspn (p + scheme, BASE64 ".~");
   /* "bearer of news" is no secret; a header is written with a capital. */
@@ -179,11 +205,12 @@ redact_scheme (const char *text, const char *p, GString *out)
 
 /* sk-abc, as OpenAI and its like have them, also cut short by stars */
 static gsize
-redact_api_key (const char *text, const char *p, GString *out)
+redact_api_key (Scan *scan, const char *p, GString *out)
 {
   gsize length;
 
-  if (strncmp (p, "sk-", 3) != 0 || !at_boundary (text, p) || (p > text && p[-1] == '-'))
+  if (strncmp (p, "sk-", 3) != 0 || !at_boundary (scan->text, p) ||
+      (p > scan->text && p[-1] == '-'))
     return 0;
   length = strspn (p + 3, WORD "-*");
   return length >= 6 ? mask_value (out, p, 3, length) : 0;
@@ -200,11 +227,11 @@ has_one_of (const char *p, gsize length, const char *set)
 
 /* AKIA and ASIA ids, and the 40 characters of base64 of a secret access key */
 static gsize
-redact_aws (const char *text, const char *p, GString *out)
+redact_aws (Scan *scan, const char *p, GString *out)
 {
   gsize length;
 
-  if (!at_boundary (text, p))
+  if (!at_boundary (scan->text, p))
     return 0;
   if (strncmp (p, "AKIA", 4) == 0 || strncmp (p, "ASIA", 4) == 0)
     {
@@ -213,7 +240,7 @@ redact_aws (const char *text, const char *p, GString *out)
         return mask_value (out, p, 4, 16);
     }
 
-  if (p > text && is_one_of (p[-1], BASE64 ".:"))
+  if (p > scan->text && is_one_of (p[-1], BASE64 ".:"))
     return 0;
   length = strspn (p, BASE64);
   if (length != 40 || *p == '/' || memchr (p, '-', length) != NULL || p[length] == '.')
@@ -225,18 +252,18 @@ redact_aws (const char *text, const char *p, GString *out)
   return mask_value (out, p, 0, length);
 }
 
-typedef gsize (*Rule) (const char *text, const char *p, GString *out);
+typedef gsize (*Rule) (Scan *scan, const char *p, GString *out);
 
 static const Rule rules[] = {
   redact_userinfo, redact_named, redact_scheme, redact_api_key, redact_aws,
 };
 
 static gsize
-apply_rules (const char *text, const char *p, GString *out)
+apply_rules (Scan *scan, const char *p, GString *out)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (rules); i++)
     {
-      gsize consumed = rules[i](text, p, out);
+      gsize consumed = rules[i](scan, p, out);
 
       if (consumed > 0)
         return consumed;
@@ -262,6 +289,7 @@ char *
 derate_redact (const char *text)
 {
   g_autoptr (GString) out = NULL;
+  Scan scan = { .text = text, .token_end = text };
 
   if (text == NULL)
     return NULL;
@@ -269,7 +297,7 @@ derate_redact (const char *text)
   out = g_string_sized_new (strlen (text));
   for (const char *p = text; *p != '\0';)
     {
-      gsize consumed = apply_rules (text, p, out);
+      gsize consumed = apply_rules (&scan, p, out);
 
       if (consumed == 0)
         g_string_append_c (out, *p);

@@ -95,11 +95,32 @@ test_random (void)
     }
 }
 
+/* A long text, such as a bad line of a file, is dealt with in a moment whatever it is made of:
+ * where each place looked at all that follows, this would take an hour. */
+static void
+test_long (void)
+{
+  static const char *const pieces[] = { "a", "A-", "-a", "x=", "://", "://a:", "a:b@", "password" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (pieces); i++)
+    {
+      g_autoptr (GString) text = g_string_new (NULL);
+      g_autofree char *redacted = NULL;
+
+      while (text->len < 1024 * 1024)
+        g_string_append (text, pieces[i]);
+      g_string_append (text, " redis://u:hunter2@h");
+      redacted = derate_redact (text->str);
+      g_assert_true (g_str_has_suffix (redacted, " redis://u:***@h"));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/redact/table", test_table);
   g_test_add_func ("/redact/random", test_random);
+  g_test_add_func ("/redact/long", test_long);
   return g_test_run ();
 }
