@@ -170,3 +170,42 @@ derate_json_from_variant (GVariant *value)
   append_inner (out, owned);
   return g_string_free (g_steal_pointer (&out), FALSE);
 }
+
+#define SHALLOW 64
+
+/**
+ * derate_json_is_shallow:
+ * @text: a text that may be JSON
+ *
+ * Whether no more than 64 arrays and objects stand in one another in @text. Ask this of what comes
+ * from outside before a parser reads it: most descend once for each bracket, and some, such as
+ * json-glib before 1.10, until the stack is at its end. A text with a comment is not JSON and never
+ * shallow; of other mistakes nothing is said. May be called from any thread.
+ *
+ * Returns: %TRUE if it may be parsed
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_json_is_shallow (const char *text)
+{
+  gboolean quoted = FALSE;
+  guint depth = 0;
+
+  g_return_val_if_fail (text != NULL, FALSE);
+
+  for (const char *p = text; *p != '\0'; p++)
+    {
+      if (quoted && *p == '\\' && p[1] != '\0')
+        p++;
+      else if (*p == '"')
+        quoted = !quoted;
+      else if (!quoted && (*p == '/' || *p == '#' || *p == '\''))
+        return FALSE; /* parsers that know comments would read other strings than these */
+      else if (!quoted && (*p == '[' || *p == '{') && ++depth > SHALLOW)
+        return FALSE;
+      else if (!quoted && (*p == ']' || *p == '}') && depth > 0)
+        depth--;
+    }
+  return TRUE;
+}

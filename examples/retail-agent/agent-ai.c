@@ -81,14 +81,22 @@ question (const AgentPricing *pricing)
   return g_bytes_new_take (text, strlen (text));
 }
 
+/* A server may answer anything at all. */
+static JsonNode *
+parse (const char *text)
+{
+  return derate_json_is_shallow (text) ? json_from_string (text, NULL) : NULL;
+}
+
 /* The price in `choices[0].message.content`, which is JSON in JSON; NAN for anything else. */
 static double
 price_from_answer (const char *text)
 {
-  g_autoptr (JsonNode) answer = json_from_string (text, NULL);
+  g_autoptr (JsonNode) answer = parse (text);
   g_autoptr (JsonNode) contents = NULL;
   g_autoptr (JsonNode) price = NULL;
   JsonArray *found;
+  JsonNode *member;
 
   if (answer == NULL)
     return NAN;
@@ -97,10 +105,16 @@ price_from_answer (const char *text)
   if (found == NULL || json_array_get_length (found) != 1 ||
       json_node_get_value_type (json_array_get_element (found, 0)) != G_TYPE_STRING)
     return NAN;
-  price = json_from_string (json_array_get_string_element (found, 0), NULL);
+  price = parse (json_array_get_string_element (found, 0));
   if (price == NULL || !JSON_NODE_HOLDS_OBJECT (price))
     return NAN;
-  return json_object_get_double_member_with_default (json_node_get_object (price), "price", NAN);
+  member = json_object_get_member (json_node_get_object (price), "price");
+  /* A text would read as 0. */
+  if (member == NULL || !JSON_NODE_HOLDS_VALUE (member) ||
+      (json_node_get_value_type (member) != G_TYPE_INT64 &&
+       json_node_get_value_type (member) != G_TYPE_DOUBLE))
+    return NAN;
+  return json_node_get_double (member);
 }
 
 static void
@@ -123,7 +137,7 @@ on_body (GObject *source, GAsyncResult *result, gpointer data)
     }
   text[length] = '\0';
   price = price_from_answer (text);
-  if (!isfinite (price) || price < 0)
+  if (!isfinite (price) || price < 0 || price > AGENT_PRICE_MAX)
     {
       g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                                "the answer holds no price");

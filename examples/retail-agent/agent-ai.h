@@ -5,6 +5,9 @@
 
 G_BEGIN_DECLS
 
+/* More is no price, and could not be had 30 % higher. */
+#define AGENT_PRICE_MAX 1e12
+
 /* A client of an OpenAI-compatible server: just enough to ask for a price. */
 typedef struct _AgentAi AgentAi;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <json-glib/json-glib.h>
-#include <math.h>
 
 #include "agent.h"
 
@@ -86,7 +85,7 @@ read_request (SoupServerMessage *message, Pricing *pricing)
   SoupMessageBody *body = soup_server_message_get_request_body (message);
   g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
   g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
-  g_autoptr (JsonNode) node = json_from_string (text, NULL);
+  g_autoptr (JsonNode) node = derate_json_is_shallow (text) ? json_from_string (text, NULL) : NULL;
   JsonNode *item;
   JsonNode *price;
 
@@ -101,7 +100,9 @@ read_request (SoupServerMessage *message, Pricing *pricing)
     return FALSE;
   pricing->item = json_node_dup_string (item);
   pricing->price = json_node_get_double (price);
-  return isfinite (pricing->price) && pricing->price >= 0;
+  /* An escape such as \ud800 alone is no text, whatever the parser says. */
+  return g_utf8_validate (pricing->item, -1, NULL) && pricing->price >= 0 &&
+         pricing->price <= AGENT_PRICE_MAX;
 }
 
 static void

@@ -5,6 +5,7 @@
 #include <glib-unix.h>
 #include <locale.h>
 
+#include "agent-limits.h"
 #include "agent.h"
 
 /* The retail agent: a service that answers with the best it has. */
@@ -118,6 +119,7 @@ set_up (Program *program, const char *config, int port, const char *bus, GError 
     return FALSE;
   program->server = soup_server_new ("server-header", "retail-agent", NULL);
   g_signal_connect (program->server, "request-started", G_CALLBACK (on_request), NULL);
+  agent_limits_add (program->server);
   if (bus != NULL)
     {
       program->exporter = export_on_bus (program->core, bus, error);

@@ -48,7 +48,7 @@ parse_error (const char *body)
   JsonNode *root;
   JsonNode *found;
 
-  if (!json_parser_load_from_data (parser, body, -1, NULL))
+  if (!derate_json_is_shallow (body) || !json_parser_load_from_data (parser, body, -1, NULL))
     return NULL;
   root = json_parser_get_root (parser);
   if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))

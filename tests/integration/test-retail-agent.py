@@ -3,6 +3,7 @@
 """The retail agent: what it answers while its real backends are whole, stopped and frozen."""
 import http.client
 import json
+import os
 import pathlib
 import re
 import signal
@@ -17,12 +18,16 @@ import agentworld
 import taprunner
 
 DUMPS = {"status": "/degradation", "breakers": "/circuit-breakers", "health": "/health"}
+# What AddressSanitizer keeps of freed memory would pass for growth.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
 MOVING = re.compile(r'"(age_seconds|next_tick_seconds|remaining_seconds|time_in_current_state|'
                     r'retry_after_seconds)":[0-9.e+-]+|"time":"[^"]*"')
 BAD_BODIES = ("", "{", "[]", "null", '"x"', "{}", '{"item":"x"}', '{"price":1}',
               '{"item":1,"price":1}', '{"item":"x","price":"1"}', '{"item":"x","price":-1}',
               '{"item":"x","price":null}', '{"item":"x","price":1e400}', '{"item":null,"price":1}',
-              '{"item":["x"],"price":1}', '{"item":"x","price":{}}', "\xff\xfe")
+              '{"item":["x"],"price":1}', '{"item":"x","price":{}}', "\xff\xfe",
+              '{"item":"\\ud800x","price":1}', '{"item":"x","price":1.7e308}',
+              '{"item":"x","price":1,"z":' + "[" * 20000 + "]" * 20000 + "}")
 
 
 class AgentTest(unittest.TestCase):
@@ -93,6 +98,19 @@ class AgentTest(unittest.TestCase):
             answer = self.world.ask("/ai/pricing", "POST", body.encode("latin-1"))
             self.assertEqual((answer.status, list(answer.json)), (400, ["error"]), body)
         self.assertEqual(self.world.ask("/ai/pricing").status, 405)
+
+    def test_long_bodies(self):
+        """Refused, and not kept: however much comes, the agent does not grow."""
+        def size():
+            status = pathlib.Path(f"/proc/{self.world.stack.agent.pid}/status").read_text()
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+        part = b"[" * 65536
+        self.assertEqual(self.world.ask("/ai/pricing", "POST", b" " * 65536).status, 400)
+        before = size()
+        for body in (part * 800, (part for _ in range(800))):
+            answer = self.world.ask("/ai/pricing", "POST", body)
+            self.assertEqual((answer.status, list(answer.json)), (413, ["error"]))
+        self.assertLess(size() - before, 16 * 1024)
 
     def test_no_descriptor_is_lost(self):
         def count():

@@ -71,11 +71,32 @@ test_not_finite (void)
   g_assert_cmpstr (none, ==, "null");
 }
 
+static void
+test_shallow (void)
+{
+  g_autofree char *within = g_strnfill (64, '[');
+  g_autofree char *over = g_strnfill (65, '{');
+  g_autofree char *hidden = g_strconcat ("/*\"*/", over, NULL);
+  g_autofree char *quoted = g_strconcat ("{\"\\\"", over, "\": 1}", NULL);
+  g_autoptr (GString) wide = g_string_new (NULL);
+
+  for (guint i = 0; i < 100; i++)
+    g_string_append (wide, "[{}],");
+  g_assert_true (derate_json_is_shallow (""));
+  g_assert_true (derate_json_is_shallow ("]]\"\\"));
+  g_assert_true (derate_json_is_shallow (wide->str));
+  g_assert_true (derate_json_is_shallow (within));
+  g_assert_true (derate_json_is_shallow (quoted));
+  g_assert_false (derate_json_is_shallow (over));
+  g_assert_false (derate_json_is_shallow (hidden));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/json/values", test_values);
   g_test_add_func ("/json/not-finite", test_not_finite);
+  g_test_add_func ("/json/shallow", test_shallow);
   return g_test_run ();
 }
