@@ -230,7 +230,6 @@ def play(running, lock):
     story = Story(running)
     settings = " ".join(f"{key}={value}" for key, value in FAST.items())
     print(f"derate: ready {running.url}\nderate: a tour with {settings}", flush=True)
-    story.client.start()
     try:
         story.watch_level("optimal", 10)
         story.client.resume()
@@ -243,7 +242,7 @@ def play(running, lock):
     finally:
         story.client.end()
     took = time.monotonic() - story.begin
-    print(f"\nIn {took:.0f} s the user sent {len(story.client.all_answers)} requests.", flush=True)
+    print(f"\nIn {took:.0f} s the user sent {story.client.count} requests.", flush=True)
     for text in story.broken:
         print(f"broken: {text}")
     print(f"{story.passed} passed, {len(story.broken)} failed")

@@ -5,12 +5,14 @@ import collections
 import dataclasses
 import json
 import random
-import threading
+import subprocess
+import sys
 import time
 
 RATE = 50
 SLOWEST = 0.25
 GIVE_UP = 5
+TICK = 0.005
 
 
 @dataclasses.dataclass
@@ -54,18 +56,25 @@ def read_answer(kind, seconds, data):
     return Answer(kind, seconds, status, source, fault)
 
 
-class Client(threading.Thread):
-    """Asks until it is ended. `pause ()` and `resume ()` may be called at any time."""
+class Asker:
+    """Asks, in a process of its own: the storyteller must not slow what it measures."""
 
     def __init__(self, port):
-        super().__init__(daemon=True)
         self.port = port
-        self.lock = threading.Lock()
-        self.asking = threading.Event()
-        self.over = False
+        self.asking = asyncio.Event()
         self.answers = []
-        self.all_answers = []
-        self.faults = []
+        self.tasks = set()
+        self.late = collections.deque(maxlen=1000)
+
+    async def tick(self):
+        """Notes when this process itself was held up: that is not the service's doing."""
+        while True:
+            due = time.monotonic() + TICK
+            await asyncio.sleep(TICK)
+            self.late.append((time.monotonic(), max(0, time.monotonic() - due)))
+
+    def held_up(self, begin):
+        return sum(late for when, late in self.late if when >= begin and late > TICK)
 
     async def exchange(self, request):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -80,53 +89,86 @@ class Client(threading.Thread):
         begin = time.monotonic()
         try:
             data = await asyncio.wait_for(self.exchange(request), GIVE_UP)
-            answer = read_answer(kind, time.monotonic() - begin, data)
+            took = time.monotonic() - begin
+            answer = read_answer(kind, max(0, took - self.held_up(begin)), data)
         except (OSError, asyncio.TimeoutError) as error:
             answer = Answer(kind, time.monotonic() - begin, 0, "", f"no answer: {error!r}")
         if not answer.fault and answer.seconds > SLOWEST:
             answer.fault = f"{answer.seconds * 1000:.0f} ms"
-        with self.lock:
-            self.answers.append(answer)
+        self.answers.append(answer)
 
     async def pace(self):
         """Late requests are not left out: a slow service must not slow its measure."""
-        tasks = set()
-        due = time.monotonic()
         number = 0
-        while not self.over:
+        due = time.monotonic()
+        while True:
             if not self.asking.is_set():
-                await asyncio.sleep(1 / RATE)
+                await self.asking.wait()
                 due = time.monotonic()
-                continue
             task = asyncio.ensure_future(self.ask(number))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
             number += 1
             due += 1 / RATE
             await asyncio.sleep(max(0, due - time.monotonic()))
-        await asyncio.gather(*tasks)
 
-    def run(self):
-        asyncio.run(self.pace())
+    async def settle(self):
+        """Waits for what is under way when no more is asked."""
+        if not self.asking.is_set():
+            await asyncio.gather(*self.tasks)
+
+    async def obey(self):
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        background = [asyncio.ensure_future(self.tick()), asyncio.ensure_future(self.pace())]
+        while word := (await reader.readline()).decode().strip():
+            if word == "resume":
+                self.asking.set()
+            elif word == "pause":
+                self.asking.clear()
+            await self.settle()
+            answers, self.answers = self.answers, []
+            print(json.dumps([dataclasses.astuple(answer) for answer in answers]), flush=True)
+        for task in background:
+            task.cancel()
+
+
+class Client:
+    """The process that asks, as the storyteller sees it. It ends with its standard input."""
+
+    def __init__(self, port):
+        self.child = subprocess.Popen(["/usr/bin/python3", __file__, str(port)], text=True,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      start_new_session=True)
+        self.answers = []
+        self.faults = []
+        self.count = 0
+
+    def tell(self, word):
+        self.child.stdin.write(word + "\n")
+        self.child.stdin.flush()
+        self.answers += [Answer(*fields) for fields in json.loads(self.child.stdout.readline())]
 
     def resume(self):
-        self.asking.set()
+        self.tell("resume")
 
     def pause(self):
-        self.asking.clear()
-
-    def end(self):
-        self.over = True
-        if self.is_alive():
-            self.join(GIVE_UP + 1)
+        """Returns when all that was asked is answered."""
+        self.tell("pause")
 
     def take(self):
-        """Gives what was answered since the last call, and keeps it for the end."""
-        with self.lock:
-            answers, self.answers = self.answers, []
-        self.all_answers += answers
+        """Gives what was answered since the last call."""
+        self.tell("tell")
+        answers, self.answers = self.answers, []
+        self.count += len(answers)
         self.faults += [f"{answer.kind}: {answer.fault}" for answer in answers if answer.fault]
         return answers
+
+    def end(self):
+        self.child.stdin.close()
+        self.child.wait()
+        self.child.stdout.close()
 
 
 def describe(answers):
@@ -140,3 +182,7 @@ def describe(answers):
     slow = times[int(len(times) * 0.95)] if len(times) > 1 else times[0]
     return (f"{len(answers)} answers: {', '.join(parts)}; P95 {slow * 1000:.0f} ms, "
             f"slowest {times[-1] * 1000:.0f} ms")
+
+
+if __name__ == "__main__":
+    asyncio.run(Asker(int(sys.argv[1])).obey())
