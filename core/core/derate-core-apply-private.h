@@ -21,4 +21,7 @@ gboolean derate_core_apply_config (DerateCore   *core,
 void derate_core_begin_grace (DerateCore    *core,
                               DerateService *service);
 
+/* Whether the service at @uri (nullable) is on another machine, or may be. */
+gboolean derate_core_is_remote (const char *uri);
+
 G_END_DECLS

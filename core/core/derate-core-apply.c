@@ -14,8 +14,7 @@
 #include "derate-names-private.h"
 #include "derate-service-private.h"
 
-static const char *const switches[] = { DERATE_ENV_ENABLE, DERATE_ENV_METRICS,
-                                         DERATE_ENV_LOGGING };
+static const char *const switches[] = { DERATE_ENV_ENABLE, DERATE_ENV_METRICS, DERATE_ENV_LOGGING };
 
 static const struct
 {
@@ -109,8 +108,8 @@ apply_breaker (DerateCore *core,
       derate_breaker_registry_get_or_create (core->breakers, planned->breaker_name,
                                              planned->breaker_config, &created);
   DerateBreakerMode mode = get_breaker_mode (core->config, group);
-  DerateBreakerMode old_mode = created || old == NULL ? DERATE_BREAKER_MODE_NORMAL
-                                                      : get_breaker_mode (old, group);
+  DerateBreakerMode old_mode =
+      created || old == NULL ? DERATE_BREAKER_MODE_NORMAL : get_breaker_mode (old, group);
 
   /* Checked in the plan, so it cannot fail; an equal configuration changes nothing. */
   if (!created)
@@ -133,6 +132,9 @@ configure_service (DerateCore *core,
 
   derate_service_set_criticality (service, planned->criticality);
   derate_service_set_plugin (service, planned->plugin);
+  derate_service_set_remote (service,
+                             derate_core_is_remote (
+                                 derate_config_get_text (core->config, group, "uri", NULL)));
   derate_service_set_check_config (service, planned->check_config);
   if (new_check)
     derate_core_begin_grace (core, service);

@@ -311,6 +311,47 @@ test_reload (void)
 }
 
 static void
+test_remote (void)
+{
+  static const struct
+  {
+    const char *uri;
+    gboolean remote;
+  } cases[] = {
+    { "", TRUE }, /* no key */
+    { "uri=redis://redis.example:6379\n", TRUE },
+    { "uri=redis://10.0.0.1\n", TRUE },
+    { "uri=http://127.example/v1\n", TRUE },
+    { "uri=redis://localhost:6379\n", FALSE },
+    { "uri=http://LOCALHOST/v1\n", FALSE },
+    { "uri=tcp://127.0.0.53:53\n", FALSE },
+    { "uri=tcp://[::1]:53\n", FALSE },
+    { "uri=unix:///run/redis.sock\n", FALSE },
+    { "uri=redis+unix:///run/redis.sock\n", FALSE },
+    { "uri=postgresql:///shop\n", FALSE },
+    { "uri=postgresql:///shop?host=/run/postgresql\n", FALSE },
+    { "uri=postgresql:///shop?host=db.example\n", TRUE },
+    { "uri=postgresql://%2Frun%2Fpostgresql/shop\n", FALSE },
+    { "uri=postgresql://127.0.0.1,db.example/shop\n", TRUE },
+    { "uri=postgresql://127.0.0.1,localhost/shop\n", FALSE },
+    { "uri=s3://localhost\n", TRUE }, /* a bucket */
+    { "uri=s3://uploads?endpoint=http://127.0.0.1:9000&region=us-east-1\n", FALSE },
+    { "uri=s3://uploads?endpoint=http://minio.example\n", TRUE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *text = g_strconcat ("[derate]\nname=a\n[service x]\n", cases[i].uri, NULL);
+      g_autoptr (DerateConfig) config = parse (text);
+      g_autoptr (DerateCore) core = derate_core_new_from_config (config, NULL, NULL);
+      g_autoptr (DerateService) service = derate_core_lookup_service (core, "x");
+
+      g_test_message ("%s", cases[i].uri);
+      g_assert_cmpint (derate_service_get_remote (service), ==, cases[i].remote);
+    }
+}
+
+static void
 on_real_started (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GError) error = NULL;
@@ -379,5 +420,6 @@ main (int argc, char **argv)
   g_test_add_func ("/core/reload", test_reload);
   g_test_add_func ("/core/two-cores", test_two_cores);
   g_test_add_func ("/core/names", test_names);
+  g_test_add_func ("/core/remote", test_remote);
   return g_test_run ();
 }
