@@ -55,15 +55,15 @@ derate_service_breaker_read (DerateBreaker *breaker,
   *view = (DerateBreakerView){ .failure_rate = NAN, .degraded_rate = INFINITY };
   if (breaker == NULL)
     return;
+  view->present = TRUE;
+  view->state = read_state (breaker); /* first: all that comes later is as new at least */
   config = derate_breaker_dup_config (breaker);
   now = derate_clock_get_time (derate_breaker_get_clock (breaker));
   success = derate_breaker_get_last_success (breaker);
 
-  view->present = TRUE;
   view->recent_success = success > 0 && now - success <= question->window;
   view->degraded_rate = read_degraded_rate (config, question);
   view->failure_rate = read_rate (breaker, config, question->window);
-  view->state = read_state (breaker);
 }
 
 gboolean

@@ -5,71 +5,209 @@
 
 /* What must hold however threads fall, and whoever goes first. */
 
-/* What stands behind a hook: as the manager, it reads the status under a mutex of its own. */
-typedef struct
+/* A clock that stops one thread at each look, until it is let go. */
+#define STEP_TYPE_CLOCK (step_clock_get_type ())
+G_DECLARE_FINAL_TYPE (StepClock, step_clock, STEP, CLOCK, DerateClock)
+
+struct _StepClock
 {
+  DerateClock parent_instance;
+
   GMutex mutex;
-  DerateHealthStatus seen;
-  gint stop; /* atomic */
-  DerateService *service;
-} Reader;
+  GCond cond;
+  GThread *stopped;
+  guint n_looks; /* of that thread */
+  guint n_let_go;
+  gboolean ended;
+};
 
-static void
-read_again (DerateService *service, gpointer data)
+G_DEFINE_FINAL_TYPE (StepClock, step_clock, DERATE_TYPE_CLOCK)
+
+static gint64
+step_clock_get_time (DerateClock *base)
 {
-  Reader *reader = data;
+  StepClock *clock = STEP_CLOCK (base);
 
-  g_mutex_lock (&reader->mutex);
-  reader->seen = derate_service_get_status (service);
-  g_mutex_unlock (&reader->mutex);
+  g_mutex_lock (&clock->mutex);
+  if (clock->stopped == g_thread_self ())
+    {
+      clock->n_looks++;
+      g_cond_broadcast (&clock->cond);
+      while (clock->n_let_go < clock->n_looks)
+        g_cond_wait (&clock->cond, &clock->mutex);
+    }
+  g_mutex_unlock (&clock->mutex);
+  return G_TIME_SPAN_SECOND;
 }
 
-static gpointer
-update_all_the_time (gpointer data)
+static gint64
+step_clock_get_real_time (DerateClock *base)
 {
-  Reader *reader = data;
+  return G_TIME_SPAN_SECOND;
+}
 
-  while (!g_atomic_int_get (&reader->stop))
-    derate_service_update (reader->service);
+static void
+step_clock_class_init (StepClockClass *klass)
+{
+  DERATE_CLOCK_CLASS (klass)->get_time = step_clock_get_time;
+  DERATE_CLOCK_CLASS (klass)->get_real_time = step_clock_get_real_time;
+}
+
+static void
+step_clock_init (StepClock *clock)
+{
+}
+
+/* Lets the thread go on to its next look; FALSE when it has ended. */
+static gboolean
+step (StepClock *clock)
+{
+  gboolean goes_on;
+  guint n_looks;
+
+  g_mutex_lock (&clock->mutex);
+  n_looks = clock->n_looks;
+  clock->n_let_go = n_looks;
+  g_cond_broadcast (&clock->cond);
+  while (clock->n_looks == n_looks && !clock->ended)
+    g_cond_wait (&clock->cond, &clock->mutex);
+  goes_on = !clock->ended;
+  g_mutex_unlock (&clock->mutex);
+  return goes_on;
+}
+
+typedef struct
+{
+  StepClock *clock;
+  DerateService *service;
+} Stepper;
+
+static gpointer
+update_in_steps (gpointer data)
+{
+  Stepper *stepper = data;
+  StepClock *clock = stepper->clock;
+
+  g_mutex_lock (&clock->mutex);
+  clock->stopped = g_thread_self ();
+  g_mutex_unlock (&clock->mutex);
+  derate_service_update (stepper->service);
+  g_mutex_lock (&clock->mutex);
+  clock->ended = TRUE;
+  g_cond_broadcast (&clock->cond);
+  g_mutex_unlock (&clock->mutex);
   return NULL;
 }
 
-static DerateHealthStatus
-get_seen (Reader *reader)
+/* A breaker opens while another thread is anywhere in reading it: what that one saw before is never
+ * published afterwards. */
+static void
+test_never_older (gconstpointer data)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&reader->mutex);
+  guint n_before = GPOINTER_TO_UINT (data);
+  g_autoptr (StepClock) clock = g_object_new (STEP_TYPE_CLOCK, NULL);
+  g_autoptr (DerateBreaker) breaker =
+      derate_breaker_new_with_clock ("redis", NULL, DERATE_CLOCK (clock));
+  g_autoptr (DerateService) service =
+      derate_service_new ("redis", DERATE_SERVICE_ROLE_CACHE, DERATE_CLOCK (clock));
+  Stepper stepper = { clock, service };
+  GThread *thread;
 
-  return reader->seen;
+  derate_service_set_breaker (service, breaker);
+  thread = g_thread_new ("reader", update_in_steps, &stepper);
+  for (guint i = 0; i < n_before; i++)
+    g_assert_true (step (clock));
+  g_assert_true (derate_breaker_trip (breaker, NULL));
+  do
+    g_assert_cmpint (derate_service_get_status (service), ==, DERATE_HEALTH_STATUS_DOWN);
+  while (step (clock));
+  g_thread_join (thread);
+  g_assert_cmpint (derate_service_get_status (service), ==, DERATE_HEALTH_STATUS_DOWN);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
 }
 
-/* Another thread that read the breaker before it opened neither publishes that afterwards nor
- * keeps those below from hearing of the opening in time. */
+typedef struct
+{
+  DerateService *service;
+  GMutex mutex;
+  GCond cond;
+  GThread *thread;
+  GThread *other; /* the same, once it runs */
+  gboolean is_inside; /* the other thread, in the hook */
+  gboolean is_told; /* this one */
+} Meeting;
+
 static void
-test_open_at_once (void)
+meet (DerateService *service, gpointer data)
+{
+  Meeting *meeting = data;
+
+  g_mutex_lock (&meeting->mutex);
+  if (g_thread_self () == meeting->other)
+    {
+      meeting->is_inside = TRUE;
+      g_cond_broadcast (&meeting->cond);
+      while (!meeting->is_told)
+        g_cond_wait (&meeting->cond, &meeting->mutex);
+    }
+  else
+    {
+      meeting->is_told = TRUE;
+      g_cond_broadcast (&meeting->cond);
+    }
+  g_mutex_unlock (&meeting->mutex);
+}
+
+static gpointer
+update_once (gpointer data)
+{
+  Meeting *meeting = data;
+
+  g_mutex_lock (&meeting->mutex);
+  meeting->other = g_thread_self ();
+  g_mutex_unlock (&meeting->mutex);
+  derate_service_update (meeting->service);
+  return NULL;
+}
+
+/* Hears of the opening before the service does. */
+static void
+let_other_be_first (DerateBreaker *breaker,
+                    DerateBreakerState old_state,
+                    DerateBreakerState new_state,
+                    gpointer owner)
+{
+  Meeting *meeting = g_object_get_data (owner, "meeting");
+
+  meeting->thread = g_thread_new ("other", update_once, meeting);
+  g_mutex_lock (&meeting->mutex);
+  while (!meeting->is_inside)
+    g_cond_wait (&meeting->cond, &meeting->mutex);
+  g_mutex_unlock (&meeting->mutex);
+}
+
+/* Another thread that happens to publish the opening first does not keep those below from hearing
+ * of it before the call that caused it returns. */
+static void
+test_told_at_once (void)
 {
   g_autoptr (DerateClock) clock = derate_manual_clock_new ();
   g_autoptr (DerateBreaker) breaker = derate_breaker_new_with_clock ("redis", NULL, clock);
   g_autoptr (DerateService) service =
       derate_service_new ("redis", DERATE_SERVICE_ROLE_CACHE, clock);
-  Reader reader = { .service = service };
-  GThread *threads[2];
+  Meeting meeting = { .service = service };
 
+  g_object_set_data (G_OBJECT (service), "meeting", &meeting);
+  derate_breaker_bind (breaker, let_other_be_first, service);
   derate_service_set_breaker (service, breaker);
-  derate_service_set_hook (service, read_again, &reader);
-  for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
-    threads[i] = g_thread_new ("reader", update_all_the_time, &reader);
-  for (guint i = 0; i < 20000; i++)
-    {
-      g_assert_true (derate_breaker_trip (breaker, NULL));
-      g_assert_cmpint (derate_service_get_status (service), ==, DERATE_HEALTH_STATUS_DOWN);
-      g_assert_cmpint (get_seen (&reader), ==, DERATE_HEALTH_STATUS_DOWN);
-      derate_breaker_close (breaker);
-      if (i % 1000 == 0)
-        derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 0);
-    }
-  g_atomic_int_set (&reader.stop, TRUE);
-  for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
-    g_thread_join (threads[i]);
+  derate_service_set_hook (service, meet, &meeting);
+  g_assert_true (derate_breaker_trip (breaker, NULL));
+  g_mutex_lock (&meeting.mutex);
+  g_assert_true (meeting.is_told);
+  g_mutex_unlock (&meeting.mutex);
+  g_thread_join (meeting.thread);
+  derate_breaker_unbind (breaker, let_other_be_first, service);
   derate_service_set_hook (service, NULL, NULL);
   derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 0);
 }
@@ -193,7 +331,13 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_log_set_writer_func (drop_log, NULL, NULL);
-  g_test_add_func ("/health/service/threads/open-at-once", test_open_at_once);
+  for (guint i = 1; i <= 4; i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/health/service/threads/never-older/%u", i);
+
+      g_test_add_data_func (path, GUINT_TO_POINTER (i), test_never_older);
+    }
+  g_test_add_func ("/health/service/threads/told-at-once", test_told_at_once);
   g_test_add_func ("/health/service/threads/owner-ends-inside", test_owner_ends_inside);
   g_test_add_func ("/health/check-run/begun-late", test_begun_late);
   return g_test_run ();
