@@ -64,7 +64,7 @@ def main():
         print(f"derate: {error}", file=sys.stderr)
         status = 1
     except stack.Ended:
-        pass
+        status = int(options.tour)  # a tour that did not come to its end has shown nothing
     finally:
         lock.forget()
         if running is not None:
