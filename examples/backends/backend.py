@@ -12,6 +12,8 @@ so far. Keys, all of which may be combined:
   truncate true       promise the whole body, send half of it, drop the connection
   garbage true        bytes that are no HTTP
   endless true        a body without an end
+  interim true        “100 Continue” without an end, and no answer
+  packed true         a gzipped body without an end, which holds nothing
   count N             only the next N requests, then heal
   path TEXT           only requests whose path begins so
 
@@ -35,8 +37,8 @@ PR_SET_PDEATHSIG = 1
 FAULT_KEYS = {
     "status": int, "retry_after": (int, float, str), "code": (int, str), "type": str,
     "message": str, "region": str, "slow": (int, float), "silent": bool, "close": bool,
-    "drip": (int, float), "truncate": bool, "garbage": bool, "endless": bool, "count": int,
-    "path": str,
+    "drip": (int, float), "truncate": bool, "garbage": bool, "endless": bool,
+    "interim": bool, "packed": bool, "count": int, "path": str,
 }
 
 
@@ -207,12 +209,22 @@ class Backend:
             await asyncio.sleep(pause)
 
     @staticmethod
-    async def send_endless(writer):
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+    async def send_endless(writer, head, part):
+        writer.write(head)
         while True:
-            writer.write(chunk)
+            writer.write(part)
             await writer.drain()
+
+    async def misbehave_endlessly(self, writer, fault):
+        """Comes back at once where the fault is another; else when the client has gone."""
+        if fault.get("endless"):
+            await self.send_endless(writer, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                    b"4000\r\n" + b" " * 0x4000 + b"\r\n")
+        if fault.get("interim"):
+            await self.send_endless(writer, b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 10000)
+        if fault.get("packed"):
+            await self.send_endless(writer, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+                                    b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"\0\0\0\xff\xff" * 100000)
 
     async def send(self, writer, answer, fault):
         """Sends an answer; False when the connection must end."""
@@ -241,8 +253,7 @@ class Backend:
             writer.write(b"\x00\x01\xfe\xffthis is no HTTP at all\r\n\r\n\x80\x81")
             await writer.drain()
             return False
-        if fault.get("endless"):
-            await self.send_endless(writer)
+        await self.misbehave_endlessly(writer, fault)
         if "status" in fault:
             answer = self.error(request, fault)
             if "retry_after" in fault:

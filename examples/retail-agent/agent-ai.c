@@ -8,6 +8,10 @@
 /* A longer answer is none to a question about one price. */
 #define MAX_ANSWER (64 * 1024)
 
+/* “100 Continue” and its like: libsoup reads them for as long as they come, and nothing else of
+ * this program would run. */
+#define MAX_INTERIM 16
+
 struct _AgentAi
 {
   SoupSession *session;
@@ -28,6 +32,8 @@ agent_ai_new (const char *uri, const char *key, GError **error)
   ai = g_new0 (AgentAi, 1);
   ai->session = soup_session_new_with_options ("remote-connectable", address, "max-conns", 16,
                                                "max-conns-per-host", 16, NULL);
+  /* A few bytes can unpack to gigabytes, or to nothing without end. */
+  soup_session_remove_feature_by_type (ai->session, SOUP_TYPE_CONTENT_DECODER);
   ai->completions = g_strdup_printf ("%s/chat/completions", uri);
   ai->key = g_strdup (key);
   return ai;
@@ -149,6 +155,22 @@ on_body (GObject *source, GAsyncResult *result, gpointer data)
   g_task_return_pointer (task, pricing, agent_pricing_free);
 }
 
+static guint
+count_interim (SoupMessage *message)
+{
+  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (message), "interim"));
+}
+
+static void
+on_interim (SoupMessage *message, gpointer data)
+{
+  guint n = count_interim (message) + 1;
+
+  g_object_set_data (G_OBJECT (message), "interim", GUINT_TO_POINTER (n));
+  if (n > MAX_INTERIM)
+    g_cancellable_cancel (data);
+}
+
 static void
 on_sent (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -162,7 +184,11 @@ on_sent (GObject *source, GAsyncResult *result, gpointer data)
 
   if (stream == NULL)
     {
-      g_task_return_error (task, g_steal_pointer (&error));
+      if (count_interim (message) > MAX_INTERIM)
+        g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                                 "interim answers and no real one");
+      else
+        g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
   if (soup_message_get_status (message) != SOUP_STATUS_OK)
@@ -200,6 +226,7 @@ price_start (gpointer client,
   g_autoptr (GBytes) body = question (request);
 
   g_task_set_source_tag (task, price_start);
+  g_task_set_check_cancellable (task, FALSE); /* every end comes with an error of its own */
   g_task_set_task_data (task, copy_pricing (request), agent_pricing_free);
   soup_message_set_request_body_from_bytes (message, "application/json", body);
   if (ai->key != NULL)
@@ -209,6 +236,8 @@ price_start (gpointer client,
       soup_message_headers_replace (soup_message_get_request_headers (message), "Authorization",
                                     bearer);
     }
+  g_signal_connect_object (message, "got-informational", G_CALLBACK (on_interim), cancellable,
+                           (GConnectFlags)0);
   soup_session_send_async (ai->session, message, G_PRIORITY_DEFAULT, cancellable, on_sent, task);
 }
 

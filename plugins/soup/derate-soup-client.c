@@ -7,6 +7,10 @@
 #define BODY_MAX (64 * 1024)
 #define READ_SIZE (8 * 1024)
 
+/* “100 Continue” and its like. libsoup reads them in one go for as long as more have come, with the
+ * loop waiting, and a deadline that is a timer of that loop never strikes. */
+#define INTERIM_MAX 16
+
 struct _DerateSoupClient
 {
   SoupSession *session;
@@ -18,6 +22,10 @@ typedef struct
   SoupMessage *message;
   GInputStream *stream;
   GByteArray *body;
+  guint n_interim;
+  GCancellable *cancellable; /* of the caller; may be NULL */
+  gulong cancelled_id;
+  GCancellable *until_head; /* cancelled with the caller's, and by us */
 } Request;
 
 void
@@ -34,7 +42,13 @@ request_free (gpointer data)
   Request *request = data;
 
   g_clear_object (&request->stream);
+  g_signal_handlers_disconnect_by_data (request->message, request);
   g_clear_object (&request->message);
+  /* Not g_cancellable_disconnect(): this may run in the handler, which owns all it needs. */
+  if (request->cancelled_id != 0)
+    g_signal_handler_disconnect (request->cancellable, request->cancelled_id);
+  g_clear_object (&request->cancellable);
+  g_clear_object (&request->until_head);
   derate_soup_client_unref (request->client);
   g_byte_array_unref (request->body);
   g_free (request);
@@ -62,6 +76,8 @@ derate_soup_client_new (GUri *server)
                                      "user-agent", "derate/1.0", "timeout", 0u, NULL);
   /* A check has its credentials; it answers no challenge. */
   soup_session_remove_feature_by_type (self->session, SOUP_TYPE_AUTH_MANAGER);
+  /* A few bytes can unpack to gigabytes, or to nothing without end. */
+  soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
   return self;
 }
 
@@ -126,10 +142,31 @@ head_read (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   request->stream = soup_session_send_finish (SOUP_SESSION (source), result, &error);
-  if (request->stream == NULL)
+  if (request->stream == NULL && request->n_interim > INTERIM_MAX)
+    {
+      g_error_free (error);
+      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                               "over %d interim answers and no real one", INTERIM_MAX);
+    }
+  else if (request->stream == NULL)
     g_task_return_error (task, error);
   else
     read_more (g_steal_pointer (&task));
+}
+
+static void
+got_interim (SoupMessage *message, gpointer user_data)
+{
+  Request *request = user_data;
+
+  if (++request->n_interim > INTERIM_MAX)
+    g_cancellable_cancel (request->until_head);
+}
+
+static void
+pass_on (GCancellable *cancellable, gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
 }
 
 void
@@ -147,9 +184,18 @@ derate_soup_client_send_async (DerateSoupClient *self,
   request->body = g_byte_array_sized_new (1); /* its data is never NULL, for an empty body */
   g_task_set_source_tag (task, derate_soup_client_send_async);
   g_task_set_task_data (task, request, request_free);
+  request->until_head = g_cancellable_new ();
+  if (cancellable != NULL)
+    {
+      request->cancellable = g_object_ref (cancellable);
+      request->cancelled_id =
+          g_cancellable_connect (cancellable, G_CALLBACK (pass_on),
+                                 g_object_ref (request->until_head), g_object_unref);
+    }
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
-  soup_session_send_async (self->session, message, G_PRIORITY_DEFAULT, cancellable, head_read,
-                           task);
+  g_signal_connect (message, "got-informational", G_CALLBACK (got_interim), request);
+  soup_session_send_async (self->session, message, G_PRIORITY_DEFAULT, request->until_head,
+                           head_read, task);
 }
 
 DerateSoupAnswer *

@@ -94,6 +94,7 @@ static const struct
   { "{\"status\": 500}", DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_PROTOCOL, "500" },
   { "{\"garbage\": true}", DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_PROTOCOL, "" },
   { "{\"truncate\": true}", DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_PROTOCOL, "" },
+  { "{\"interim\": true}", DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_PROTOCOL, "interim" },
   { "{\"close\": true}", DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_PROTOCOL, "" },
 };
 /* clang-format on */
@@ -140,6 +141,9 @@ test_endless (void)
   test_backend_control (backend, "{\"endless\": true}");
   for (guint i = 0; i < 3; i++)
     g_free (test_check_expect (check, HEALTHY));
+  /* Nobody unpacks it: there would be no end to that, within one read. */
+  test_backend_control (backend, "{\"packed\": true}");
+  g_free (test_check_expect (check, HEALTHY));
   g_assert_cmpint (test_lag_stop (lag), <, TEST_LAG_MAX);
   test_backend_control (backend, "{}");
   g_free (test_check_expect (check, HEALTHY));

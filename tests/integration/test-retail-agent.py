@@ -169,6 +169,23 @@ class AgentTest(unittest.TestCase):
         self.assertEqual(self.world.price().json["degraded"], False)
         self.check_dumps()
 
+    def test_openai_floods(self):
+        """Answers that never come to the point: the loop goes on."""
+        host = self.world.stack.servers.uris["openai"].rpartition("@")[2].partition("/")[0]
+
+        def misbehave(fault):
+            control = http.client.HTTPConnection(host, timeout=10)
+            control.request("POST", "/control", json.dumps(fault))
+            self.assertEqual(control.getresponse().status, 200)
+            control.close()
+        for fault in ("interim", "packed", "endless"):
+            misbehave({fault: True, "path": "/v1/chat"})
+            try:
+                self.check_degraded(*self.ask_in_time(self.world.work_out, 1), ("rule",),
+                                    ("timeout", "error"))
+            finally:
+                misbehave({})
+
     def test_database_frozen(self):
         self.world.price(3)
         self.world.injure("freeze", "postgresql")
