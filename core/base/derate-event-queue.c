@@ -2,8 +2,9 @@
 #include "derate-event-queue-private.h"
 
 /* Threads: `pending` and `scheduled` are guarded by the mutex. One idle source at most is attached;
- * it takes the whole list, unlocks and runs it, so that a call may push again without growing this
- * dispatch for ever. */
+ * it runs as many events as there were when it began, so that a call may push again without growing
+ * this dispatch for ever, and takes them one by one, so that a call that runs the context itself
+ * gets the older ones first. */
 struct _DerateEventQueue
 {
   GMainContext *context;
@@ -54,17 +55,22 @@ static gboolean
 run_pending (gpointer data)
 {
   DerateEventQueue *queue = data;
-  GQueue batch;
-  Event *event;
+  guint n;
 
   g_mutex_lock (&queue->mutex);
-  batch = queue->pending;
-  g_queue_init (&queue->pending);
+  n = queue->pending.length;
   queue->scheduled = FALSE;
   g_mutex_unlock (&queue->mutex);
 
-  while ((event = g_queue_pop_head (&batch)) != NULL)
+  for (; n > 0; n--)
     {
+      Event *event;
+
+      g_mutex_lock (&queue->mutex);
+      event = g_queue_pop_head (&queue->pending);
+      g_mutex_unlock (&queue->mutex);
+      if (event == NULL)
+        break;
       event->func (event->owner, event->data);
       event_free (event);
     }

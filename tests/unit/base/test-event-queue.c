@@ -93,6 +93,26 @@ test_reentrant (Fixture *fixture, gconstpointer data)
   assert_seen (fixture, 3);
 }
 
+/* A handler that runs a loop of its own, as a dialog does, hears of nothing out of order. */
+static void
+push_and_run (gpointer owner, gpointer data)
+{
+  on_event (owner, data);
+  push (current, 3);
+  run (current);
+}
+
+static void
+test_nested_loop (Fixture *fixture, gconstpointer data)
+{
+  derate_event_queue_push (fixture->queue, NULL, push_and_run, GINT_TO_POINTER (0), count_freed);
+  push (fixture, 1);
+  push (fixture, 2);
+  run (fixture);
+  assert_seen (fixture, 4);
+  g_assert_cmpuint (fixture->n_freed, ==, 4);
+}
+
 static void
 test_owner_is_kept (Fixture *fixture, gconstpointer data)
 {
@@ -151,6 +171,7 @@ main (int argc, char **argv)
   g_test_add ("/event-queue/" path, Fixture, NULL, fixture_set_up, func, fixture_tear_down)
   ADD ("order", test_order);
   ADD ("reentrant", test_reentrant);
+  ADD ("nested-loop", test_nested_loop);
   ADD ("owner-is-kept", test_owner_is_kept);
   ADD ("threads", test_threads);
 #undef ADD
