@@ -107,6 +107,7 @@ struct _DerateBreaker
   guint8 asked_for : 1;     /* a permit was asked for since the last good check */
   guint8 delivering : 1;
   guint8 fresh : 1;         /* this thread has pushed an event */
+  guint8 rate_rose : 1;     /* perhaps, under this thread */
   guint step;               /* of the backoff */
   guint half_open_successes;
   guint n_leases;

@@ -116,6 +116,7 @@ transit (DerateBreaker *self, DerateBreakerState to, gint64 now, GError **error)
   event = derate_breaker_push_event_locked (self, now);
   event->new_state = to;
   self->edges[from][to]++;
+  self->rate_rose = FALSE; /* there is more to tell */
   self->state = to;
   self->state_since = now;
   derate_breaker_mark_locked (self);

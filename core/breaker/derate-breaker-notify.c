@@ -463,33 +463,41 @@ tell_all (DerateBreaker *self)
     }
 }
 
+/* Of a service that looks at the failure rate, which may have risen without a transition. */
+static GPtrArray *
+take_readers_of_rate_locked (DerateBreaker *self)
+{
+  gboolean rose = self->rate_rose;
+
+  self->rate_rose = FALSE;
+  return rose && self->hooks != NULL ? g_ptr_array_ref (self->hooks) : NULL;
+}
+
 /* Gives the mutex back, and tells of what happened under it. */
 void
 derate_breaker_unlock (DerateBreaker *self)
 {
   g_autoptr (DerateBreaker) alive = NULL;
+  g_autoptr (GPtrArray) readers = take_readers_of_rate_locked (self);
   g_autoptr (GPtrArray) hooks = NULL;
   DerateBreakerState old_state = DERATE_BREAKER_STATE_UNKNOWN;
   DerateBreakerState new_state = self->state;
+  gboolean fresh = self->fresh;
+  gboolean tells = fresh && !self->delivering;
 
-  if (!self->fresh)
-    {
-      g_mutex_unlock (&self->mutex);
-      return;
-    }
   self->fresh = FALSE;
-  alive = g_object_ref (self);
-  if (!self->delivering)
-    {
-      self->delivering = TRUE;
-      g_mutex_unlock (&self->mutex);
-      tell_all (self);
-      return;
-    }
-  if (self->hooks != NULL)
+  if (readers != NULL || fresh)
+    alive = g_object_ref (self);
+  if (tells)
+    self->delivering = TRUE;
+  else if (fresh && self->hooks != NULL)
     hooks = g_ptr_array_ref (self->hooks);
   for (const DerateBreakerEvent *event = self->events; event != NULL; event = event->next)
     old_state = event->old_state;
   g_mutex_unlock (&self->mutex);
+
+  call_hooks (self, readers, new_state, new_state);
   call_hooks (self, hooks, old_state, new_state);
+  if (tells)
+    tell_all (self);
 }

@@ -231,6 +231,19 @@ count_failure_locked (DerateBreaker *self, gint64 now)
 }
 
 static void
+add_to_window (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gint64 now)
+{
+  DerateBreakerCounts *window = self->window;
+  guint minimum = derate_breaker_settings_get_minimum_calls (self->settings);
+  gboolean was_known = window->fill >= minimum;
+
+  derate_breaker_counts_add (window, outcome == OUTCOME_FAILURE, slow, now);
+  /* It rises with a failure, and when it becomes known. */
+  self->rate_rose =
+      window->failures > 0 && window->fill >= minimum && (outcome == OUTCOME_FAILURE || !was_known);
+}
+
+static void
 take_closed_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gint64 now)
 {
   if ((self->word & WORD_QUIET) && (outcome == OUTCOME_FAILURE || slow))
@@ -243,7 +256,7 @@ take_closed_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, g
       self->failure_streak = 0;
     }
   if (self->window != NULL)
-    derate_breaker_counts_add (self->window, outcome == OUTCOME_FAILURE, slow, now);
+    add_to_window (self, outcome, slow, now);
 
   if (self->mode == DERATE_BREAKER_MODE_NORMAL && must_open (self))
     derate_breaker_open_locked (self, now, 0);

@@ -10,8 +10,9 @@ G_BEGIN_DECLS
  * lock held. */
 
 /* Hears of a transition in the thread that caused it, before fail () or whatever caused it
- * returns and before any listener. A hint: re-read the breaker. When two threads cause
- * transitions at the same moment a hook may be called twice for one of them. */
+ * returns and before any listener. Also when the failure rate may have risen: the states are the
+ * same then. A hint: re-read the breaker. When two threads cause transitions at the same moment a
+ * hook may be called twice for one of them. */
 typedef void (*DerateBreakerHook) (DerateBreaker     *breaker,
                                    DerateBreakerState old_state,
                                    DerateBreakerState new_state,

@@ -7,9 +7,9 @@
  * answer, a breaker that opened, a request) only makes it look earlier: it reads everything anew,
  * so nothing is lost and nothing has to be passed on.
  *
- * Threads: the mutex guards `entries`, `source`, `epoch`, `started` and `grace`; `ready` and `local_suspect`
- * are atomic. The rest, and what is in an entry, is touched only by look (), which runs in the
- * check context and so never twice at once. */
+ * Threads: the mutex guards `entries`, `source`, `epoch`, `started` and `grace`; `ready` and
+ * `local_suspect` are atomic. The rest, and what is in an entry, is touched only by look (), which
+ * runs in the check context and so never twice at once. */
 
 #define MAX_CHECKS_AT_ONCE 4
 #define DEFAULT_GRACE (5 * G_TIME_SPAN_SECOND)

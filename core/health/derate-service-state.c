@@ -216,6 +216,11 @@ derate_service_breaker_changed (DerateBreaker *breaker,
 {
   DerateService *service = owner;
 
+  if (new_state == old_state)
+    {
+      derate_service_update (service);
+      return;
+    }
   update (service, TRUE);
   wake_monitor (service); /* the open-until that it waits for may be another */
 }

@@ -16,9 +16,10 @@
  * that opened it returns; half-open and closed mean nothing, but half-open means degraded where
  * there is no check; a failure rate at or above the breaker-degraded-rate means degraded with the
  * cause `protocol` (it answers, with errors of its own), if the last three check intervals saw
- * enough calls; the rate is read with every check. Where both say the same, the check's cause is
- * shown, because it says more. Unknown is worse than degraded and better than down. A service
- * without a check is healthy until its breaker says otherwise; one with neither is unknown.
+ * enough calls; the rate is read with every failure and every check. Where both say the same, the
+ * check's cause is shown, because it says more. Unknown is worse than degraded and better than
+ * down. A service without a check is healthy until its breaker says otherwise; one with neither is
+ * unknown.
  *
  * Reading the status is one atomic load and may be done from any thread. Properties are notified
  * and [signal@Service::status-changed] is emitted in the context where the service was made, in the

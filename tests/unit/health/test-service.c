@@ -593,8 +593,12 @@ test_rate (Fixture *f, gconstpointer data)
   run_checks (f, 1);
   assert_status (f->service, H, CAUSE (NONE)); /* 0.2 */
 
+  /* Seen before fail () returns. */
   for (guint i = 0; i < 10; i++)
-    call (breaker, i >= 3);
+    {
+      assert_status (f->service, i < 3 ? H : D, i < 3 ? CAUSE (NONE) : CAUSE (PROTOCOL));
+      call (breaker, i >= 3);
+    }
   run_checks (f, 1);
   assert_status (f->service, D, CAUSE (PROTOCOL)); /* 0.3 of 0.5 */
   derate_service_update (database);
