@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define MAX_ELEMENTS (1024 * 1024) /* as the server bounds what it is sent */
+#define MAX_ELEMENTS \
+  (1024 * 1024) /* as the server bounds what it is sent; of all arrays together */
 
 /**
  * DerateRedisReply:
@@ -15,7 +16,7 @@
 struct _DerateRedisReply
 {
   DerateRedisReplyType type;
-  gint64 integer;
+  gint64 integer; /* of the outermost array: how many are in it at any depth */
   char *text; /* with a NUL behind its length */
   gsize length;
   GPtrArray *elements;
@@ -52,15 +53,26 @@ create_string (const redisReadTask *task, char *text, size_t length)
   return reply;
 }
 
+/* The outermost array counts for those within it: an empty one takes four bytes on the wire, and
+ * many times that here. */
 static void *
 create_array (const redisReadTask *task, int n)
 {
+  const redisReadTask *top = task;
   DerateRedisReply *reply;
+  gint64 *total;
 
-  if (n > MAX_ELEMENTS)
+  while (top->parent != NULL)
+    top = top->parent;
+  total = task->parent != NULL ? &((DerateRedisReply *)top->obj)->integer : NULL;
+  if (n > MAX_ELEMENTS - (total != NULL ? *total : 0))
     return NULL;
   reply = reply_new (task, DERATE_REDIS_REPLY_ARRAY);
-  reply->elements = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_redis_reply_unref);
+  if (total == NULL)
+    total = &reply->integer;
+  *total += n;
+  if (n > 0)
+    reply->elements = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_redis_reply_unref);
   return reply;
 }
 
@@ -204,7 +216,7 @@ derate_redis_reply_get_bytes (DerateRedisReply *reply)
 gint64
 derate_redis_reply_get_integer (DerateRedisReply *reply)
 {
-  return reply->integer;
+  return reply->type == DERATE_REDIS_REPLY_INTEGER ? reply->integer : 0;
 }
 
 /**

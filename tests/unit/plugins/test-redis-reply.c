@@ -51,6 +51,30 @@ test_kinds (void)
   g_assert_null (derate_redis_reply_get_element (reply, 5));
 }
 
+/* Arrays in arrays share one bound: a million in each of a million would be taken otherwise. */
+static void
+test_many (void)
+{
+  g_autoptr (GString) text = g_string_new ("*3\r\n");
+  g_autoptr (DerateRedisReply) within = NULL;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_string_append (text, "*400000\r\n");
+      for (guint j = 0; j < 400000; j++)
+        g_string_append (text, "*0\r\n");
+    }
+  g_string_append (text, ":1\r\n");
+  within = parse (text->str);
+  g_assert_cmpuint (derate_redis_reply_get_n_elements (within), ==, 3);
+  g_assert_cmpint (derate_redis_reply_get_integer (within), ==, 0);
+  g_string_truncate (text, text->len - strlen (":1\r\n"));
+  g_string_append (text, "*400000\r\n");
+  for (guint j = 0; j < 400000; j++)
+    g_string_append (text, "*0\r\n");
+  g_assert_null (parse (text->str));
+}
+
 static void
 test_bytes (void)
 {
@@ -159,6 +183,7 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/redis-reply/kinds", test_kinds);
+  g_test_add_func ("/redis-reply/many", test_many);
   g_test_add_func ("/redis-reply/bytes", test_bytes);
   g_test_add_func ("/redis-reply/nonsense", test_nonsense);
   g_test_add_func ("/redis-reply/errors", test_errors);
