@@ -305,6 +305,24 @@ test_options (void)
   g_assert_null (strstr (uri->message, PASSWORD));
 }
 
+/* What is no URI may have its password anywhere. */
+static void
+test_options_tell_no_secret (void)
+{
+  static const char *const uris[] = { PASSWORD, "u:" PASSWORD "@h", "redis//u:" PASSWORD "@h",
+                                      "redis:/u:" PASSWORD "@h", "http://h?pass%77ord=" PASSWORD };
+  g_autoptr (GError) file = test_check_new_fails (NAME, "password-file", "/dev/null", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (uris); i++)
+    {
+      g_autoptr (GError) error = test_check_new_fails (NAME, "uri", uris[i], NULL);
+
+      g_assert_nonnull (strstr (error->message, "uri="));
+      g_assert_null (strstr (error->message, PASSWORD));
+    }
+  g_assert_nonnull (strstr (file->message, "password-file=/dev/null: not a regular file"));
+}
+
 static void
 count_answer (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -431,6 +449,7 @@ main (int argc, char *argv[])
     }
   g_test_add_func ("/redis/check/silent", test_silent);
   g_test_add_func ("/redis/check/options", test_options);
+  g_test_add_func ("/redis/check/options/secret", test_options_tell_no_secret);
   g_test_add_func ("/redis/client/pipeline", test_pipeline);
   g_test_add_func ("/redis/client/big-value", test_big_value);
   g_test_add_func ("/redis/client/cancelled", test_cancelled);
