@@ -10,6 +10,7 @@
  * and only then answer. */
 
 #define REASON_MAX 256
+#define ERROR_MAX 4096
 
 static GVariant *check_service (DerateDbusRequest *request, GError **error);
 static GVariant *reload (DerateDbusRequest *request, GError **error);
@@ -82,6 +83,22 @@ judge (Call *call, DerateDbusRight right)
                                      right, on_judged, call);
 }
 
+void
+derate_dbus_return_error (GDBusMethodInvocation *invocation, const GError *error)
+{
+  g_autoptr (GError) shown = g_error_copy (error);
+
+  if (strlen (shown->message) > ERROR_MAX)
+    {
+      g_autofree char *start = g_strndup (error->message, ERROR_MAX);
+      g_autofree char *valid = g_utf8_make_valid (start, -1);
+
+      g_free (shown->message);
+      shown->message = g_strconcat (valid, "…", NULL);
+    }
+  g_dbus_method_invocation_return_gerror (invocation, shown);
+}
+
 /* Takes @call. */
 static void
 perform (Call *call)
@@ -110,7 +127,7 @@ perform (Call *call)
   if (reply != NULL)
     g_dbus_method_invocation_return_value (request->invocation, reply);
   else if (error != NULL)
-    g_dbus_method_invocation_return_gerror (request->invocation, error);
+    derate_dbus_return_error (request->invocation, error);
 }
 
 static void
@@ -124,8 +141,7 @@ on_judged (GObject *source, GAsyncResult *result, gpointer data)
                                           &request->privileged, &error))
     perform (g_steal_pointer (&call));
   else
-    g_dbus_method_invocation_return_gerror (request->invocation,
-                                            call->refused != NULL ? call->refused : error);
+    derate_dbus_return_error (request->invocation, call->refused != NULL ? call->refused : error);
 }
 
 /* An exact level can hide an outage; it takes a right of its own. */
@@ -170,7 +186,7 @@ on_checked (GObject *source, GAsyncResult *result, gpointer data)
 
   if (report == NULL)
     {
-      g_dbus_method_invocation_return_gerror (invocation, error);
+      derate_dbus_return_error (invocation, error);
       return;
     }
   cause = derate_health_report_get_cause (report);
@@ -226,7 +242,7 @@ answer_reload (gpointer data)
     g_dbus_method_invocation_return_value (errand->invocation,
                                            g_variant_new ("(^as)", errand->changes));
   else
-    g_dbus_method_invocation_return_gerror (errand->invocation, errand->error);
+    derate_dbus_return_error (errand->invocation, errand->error);
   return G_SOURCE_REMOVE;
 }
 

@@ -307,5 +307,5 @@ derate_dbus_manager_call (gpointer owner, GDBusMethodInvocation *invocation)
   if (reply != NULL)
     g_dbus_method_invocation_return_value (invocation, reply);
   else
-    g_dbus_method_invocation_return_gerror (invocation, error);
+    derate_dbus_return_error (invocation, error);
 }

@@ -125,6 +125,10 @@ GVariant *derate_dbus_admin_set_breaker_mode (DerateDbusRequest *request,
 gboolean derate_dbus_admin_check_reason (const char *reason,
                                          GError    **error);
 
+/* Ends @invocation with @error; of a text that quotes the caller at length, the beginning. */
+void derate_dbus_return_error (GDBusMethodInvocation *invocation,
+                               const GError          *error);
+
 /* 64 bits of the bus as a time span; what does not fit is too long anyway. */
 GTimeSpan derate_dbus_admin_get_ttl (guint64 usec);
 

@@ -72,6 +72,17 @@ class Holds(busworld.BusTestCase):
                 self.assertEqual(self.ids(), [])
                 self.assert_level("optimal")
 
+    def test_a_long_word_is_not_sent_back_whole(self):
+        word = "x" * 1_000_000
+        for method, signature in (("Release", "(s)"), ("CheckService", "(s)")):
+            with self.assertRaises(busworld.Failed) as caught:
+                call(self.connection, method, signature, word)
+            self.assertIn("x" * 1000, str(caught.exception))
+            self.assertLess(len(str(caught.exception)), 10_000)
+        with self.assertRaises(busworld.Failed) as caught:
+            hold(self.connection, level="\u00e9" * 100_000)
+        self.assertLess(len(str(caught.exception)), 10_000)
+
     def test_the_bounds_themselves_are_taken(self):
         for values in ({"ttl": SECOND}, {"ttl": 24 * HOUR}, {"ttl": 0}, {"ttl": 0, "bind": "caller"},
                        {"reason": "x" * 256}, {"level": "optimal", "mode": "exact"}):
