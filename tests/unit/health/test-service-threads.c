@@ -58,6 +58,15 @@ step_clock_init (StepClock *clock)
 {
 }
 
+static void
+wait_for_first_look (StepClock *clock)
+{
+  g_mutex_lock (&clock->mutex);
+  while (clock->n_looks == 0)
+    g_cond_wait (&clock->cond, &clock->mutex);
+  g_mutex_unlock (&clock->mutex);
+}
+
 /* Lets the thread go on to its next look; FALSE when it has ended. */
 static gboolean
 step (StepClock *clock)
@@ -104,7 +113,7 @@ update_in_steps (gpointer data)
 static void
 test_never_older (gconstpointer data)
 {
-  guint n_before = GPOINTER_TO_UINT (data);
+  guint look = GPOINTER_TO_UINT (data);
   g_autoptr (StepClock) clock = g_object_new (STEP_TYPE_CLOCK, NULL);
   g_autoptr (DerateBreaker) breaker =
       derate_breaker_new_with_clock ("redis", NULL, DERATE_CLOCK (clock));
@@ -115,7 +124,8 @@ test_never_older (gconstpointer data)
 
   derate_service_set_breaker (service, breaker);
   thread = g_thread_new ("reader", update_in_steps, &stepper);
-  for (guint i = 0; i < n_before; i++)
+  wait_for_first_look (clock);
+  for (guint i = 1; i < look; i++)
     g_assert_true (step (clock));
   g_assert_true (derate_breaker_trip (breaker, NULL));
   do
