@@ -392,6 +392,56 @@ test_two_cores (void)
     ;
 }
 
+typedef struct
+{
+  DerateBreaker *breaker;
+  gint rounds; /* atomic */
+  gint stop; /* atomic */
+} Caller;
+
+static gpointer
+trip_and_close (gpointer data)
+{
+  Caller *caller = data;
+
+  while (!g_atomic_int_get (&caller->stop))
+    {
+      derate_breaker_trip (caller->breaker, NULL);
+      derate_breaker_close (caller->breaker);
+      g_atomic_int_inc (&caller->rounds);
+    }
+  return NULL;
+}
+
+/* A core ends while calls of another thread open and close its breakers. */
+static void
+test_end_under_calls (void)
+{
+  g_autoptr (DerateConfig) config = parse (CONFIG);
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+
+  for (guint i = 0; i < 10; i++)
+    {
+      DerateCore *core = derate_core_new_from_config (config, NULL, NULL);
+      g_autoptr (DerateBreaker) breaker = derate_core_lookup_breaker (core, "redis");
+      Caller caller = { .breaker = breaker };
+      GThread *thread;
+
+      derate_core_start_async (core, NULL, on_real_started, loop);
+      g_main_loop_run (loop);
+      thread = g_thread_new ("caller", trip_and_close, &caller);
+      while (g_atomic_int_get (&caller.rounds) < 20)
+        g_thread_yield ();
+      g_object_unref (core);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_atomic_int_set (&caller.stop, TRUE);
+      g_thread_join (thread);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+}
+
 static void
 test_names (void)
 {
@@ -419,6 +469,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/refused", test_refused);
   g_test_add_func ("/core/reload", test_reload);
   g_test_add_func ("/core/two-cores", test_two_cores);
+  g_test_add_func ("/core/end-under-calls", test_end_under_calls);
   g_test_add_func ("/core/names", test_names);
   g_test_add_func ("/core/remote", test_remote);
   return g_test_run ();
