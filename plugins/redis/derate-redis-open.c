@@ -4,6 +4,8 @@
 #include "derate-redis-address-private.h"
 #include "derate-redis-connection-private.h"
 
+#include <string.h>
+
 typedef struct
 {
   DerateRedisAddress *address;
@@ -34,6 +36,22 @@ opening_end (GTask *task)
     g_task_return_pointer (task, g_steal_pointer (&opening->connection), g_object_unref);
 }
 
+/* A server that does not know AUTH, as where it was renamed, quotes what it was sent, or the first
+ * part of it. */
+static void
+hide_password (GError *error, const char *password)
+{
+  g_autoptr (GString) text = g_string_new (error->message);
+  const char *quote = strstr (text->str, ", with args");
+
+  if (quote != NULL)
+    g_string_truncate (text, (gsize)(quote - text->str));
+  if (password != NULL && *password != '\0')
+    g_string_replace (text, password, "***", 0);
+  g_free (error->message);
+  error->message = g_string_free (g_steal_pointer (&text), FALSE);
+}
+
 static void
 greeting_answered (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -44,7 +62,10 @@ greeting_answered (GObject *source, GAsyncResult *result, gpointer user_data)
 
   reply = derate_redis_connection_command_finish (DERATE_REDIS_CONNECTION (source), result, &error);
   if (reply == NULL && opening->error == NULL)
-    opening->error = g_steal_pointer (&error);
+    {
+      hide_password (error, opening->address->password);
+      opening->error = g_steal_pointer (&error);
+    }
   opening->awaited--;
   if (opening->awaited == 0)
     opening_end (task);

@@ -292,6 +292,29 @@ test_silent (void)
   test_check_hangs (check);
 }
 
+/* Some quote what they refuse. */
+static void
+test_server_that_quotes (void)
+{
+  static const char *const answers[] = {
+    "-ERR unknown command 'AUTH', with args beginning with: 'u' '" PASSWORD "' \r\n",
+    "-ERR unknown command 'AUTH', with args beginning with: 'u' 'beginning-of-" PASSWORD "\r\n",
+    "-WRONGPASS not " PASSWORD "\r\n",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (answers); i++)
+    {
+      g_autoptr (TestStandIn) peer = test_stand_in_new (answers[i], strlen (answers[i]));
+      g_autofree char *uri =
+          g_strdup_printf ("redis://u:" PASSWORD "@127.0.0.1:%u", test_stand_in_get_port (peer));
+      g_autoptr (DerateHealthCheck) check = test_check_new (NAME, "uri", uri, NULL);
+      g_autoptr (DerateHealthReport) report = test_check_run (check);
+
+      g_assert_cmpint (derate_health_report_get_status (report), ==, DERATE_HEALTH_STATUS_DOWN);
+      g_assert_null (strstr (derate_health_report_get_message (report), PASSWORD));
+    }
+}
+
 static void
 test_options (void)
 {
@@ -448,6 +471,7 @@ main (int argc, char *argv[])
       g_test_add_data_func (path, GUINT_TO_POINTER (i), test_stand_in);
     }
   g_test_add_func ("/redis/check/silent", test_silent);
+  g_test_add_func ("/redis/check/quotes", test_server_that_quotes);
   g_test_add_func ("/redis/check/options", test_options);
   g_test_add_func ("/redis/check/options/secret", test_options_tell_no_secret);
   g_test_add_func ("/redis/client/pipeline", test_pipeline);
