@@ -18,7 +18,8 @@ void derate_service_set_hook (DerateService    *service,
                               DerateServiceHook hook,
                               gpointer          data);
 
-/* The same, and @owner is the data: kept until the hook is another, and while a thread is inside. */
+/* The same, and @owner is the data: kept until the hook is another, and while a thread is inside.
+ */
 void derate_service_set_hook_owner (DerateService    *service,
                                     DerateServiceHook hook,
                                     GObject          *owner);

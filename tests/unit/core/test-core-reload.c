@@ -227,8 +227,9 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
-  g_test_add ("/core/reload/new-service", Fixture, OLD "[service database]\nrole=database\nplugin=fake\n", set_up,
-              test_new_check, tear_down);
+  g_test_add ("/core/reload/new-service", Fixture,
+              OLD "[service database]\nrole=database\nplugin=fake\n", set_up, test_new_check,
+              tear_down);
   g_test_add ("/core/reload/new-check", Fixture, "[service cache]\nrole=cache\nplugin=fake\n",
               set_up, test_new_check, tear_down);
   g_test_add ("/core/reload/new-and-down", Fixture, OLD, set_up, test_new_and_down, tear_down);
