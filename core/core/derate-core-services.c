@@ -162,6 +162,8 @@ derate_core_add_service (DerateCore *core, DerateService *service, GError **erro
   if (derate_service_get_health_check (service) != NULL)
     derate_core_begin_grace (core, service);
   derate_core_insert_service (core, service);
-  return derate_core_get_state (core) == DERATE_CORE_IDLE ||
-         derate_core_update_inputs (core, error);
+  if (derate_core_get_state (core) == DERATE_CORE_IDLE || derate_core_update_inputs (core, error))
+    return TRUE;
+  derate_core_withdraw_service (core, service);
+  return FALSE;
 }
