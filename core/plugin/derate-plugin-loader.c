@@ -276,26 +276,6 @@ open_module (const char *path, const DeratePluginDescriptor **descriptor, GError
   return TRUE;
 }
 
-/* A pipe or a device would block. */
-static gboolean
-check_file (const char *path, GError **error)
-{
-  GStatBuf info;
-
-  if (g_stat (path, &info) != 0)
-    {
-      g_set_error (error, DERATE_ERROR, DERATE_ERROR_NO_SUCH_PLUGIN, "it cannot be read: %s",
-                   g_strerror (errno));
-      return FALSE;
-    }
-  if (!S_ISREG (info.st_mode))
-    {
-      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_PLUGIN, "it is not a regular file");
-      return FALSE;
-    }
-  return TRUE;
-}
-
 static DeratePlugin *
 load_path (DeratePluginLoader *self, const char *name, const char *path, GError **error)
 {
@@ -305,7 +285,8 @@ load_path (DeratePluginLoader *self, const char *name, const char *path, GError 
   gboolean checked;
   GError *local_error = NULL;
 
-  checked = check_file (path, &local_error) && open_module (path, &descriptor, &local_error) &&
+  checked = derate_plugin_file_check (path, &local_error) &&
+            open_module (path, &descriptor, &local_error) &&
             derate_plugin_descriptor_check (descriptor, name, &local_error);
   if (checked)
     plugin = derate_plugin_new_registered (path, descriptor, &local_error);

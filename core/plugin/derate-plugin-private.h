@@ -25,6 +25,10 @@ gboolean derate_plugin_descriptor_check (const DeratePluginDescriptor *descripto
                                          const char                   *name,
                                          GError                      **error);
 
+/* Whether the file may be opened as a module without harm. The error says what, not where. */
+gboolean derate_plugin_file_check (const char *path,
+                                   GError    **error);
+
 /* Calls register_func of a checked descriptor; an error is made up for one that gives none. */
 DeratePlugin *derate_plugin_new_registered (const char                   *path,
                                             const DeratePluginDescriptor *descriptor,

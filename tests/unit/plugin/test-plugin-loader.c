@@ -322,6 +322,32 @@ test_search_order (void)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
+/* A module cut anywhere, as one that is still being copied: opening it as it is would end the
+ * process. */
+static void
+test_cut (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("derate-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (folder, "libderate-plugin-good.so", NULL);
+  g_autofree char *whole = fixture_path ("good");
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents (whole, &text, NULL, NULL));
+  for (guint i = 0; i < 8; i++)
+    {
+      g_autoptr (DeratePluginLoader) loader = derate_plugin_loader_new ();
+      g_autoptr (GError) error = NULL;
+
+      g_assert_true (g_file_set_contents (file, text, (gssize)i * 1024, NULL));
+      derate_plugin_loader_add_path (loader, folder);
+      g_assert_null (derate_plugin_loader_load (loader, "good", &error));
+      g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_PLUGIN);
+      g_assert_nonnull (strstr (error->message, file));
+    }
+  g_assert_cmpint (g_unlink (file), ==, 0);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
 static gboolean
 register_static (DeratePluginRegistrar *registrar, GError **error)
 {
@@ -442,6 +468,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin-loader/not-found", test_not_found);
   g_test_add_func ("/plugin-loader/files", test_files);
   g_test_add_func ("/plugin-loader/search-order", test_search_order);
+  g_test_add_func ("/plugin-loader/cut", test_cut);
   g_test_add_func ("/plugin-loader/static", test_static);
   g_test_add_func ("/plugin-loader/events", test_events);
   return g_test_run ();
