@@ -218,7 +218,8 @@ class Backend:
     async def misbehave_endlessly(self, writer, fault):
         """Comes back at once where the fault is another; else when the client has gone."""
         if fault.get("endless"):
-            await self.send_endless(writer, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            await self.send_endless(writer,
+                                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                                     b"4000\r\n" + b" " * 0x4000 + b"\r\n")
         if fault.get("interim"):
             await self.send_endless(writer, b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 10000)
