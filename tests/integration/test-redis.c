@@ -333,7 +333,8 @@ static void
 test_options_tell_no_secret (void)
 {
   static const char *const uris[] = { PASSWORD, "u:" PASSWORD "@h", "redis//u:" PASSWORD "@h",
-                                      "redis:/u:" PASSWORD "@h", "http://h?pass%77ord=" PASSWORD };
+                                      "redis:/u:" PASSWORD "@h",
+                                      ("http://h?pass%77ord=" PASSWORD) };
   g_autoptr (GError) file = test_check_new_fails (NAME, "password-file", "/dev/null", NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (uris); i++)
