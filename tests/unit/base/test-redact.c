@@ -96,7 +96,7 @@ test_random (void)
 }
 
 /* A long text, such as a bad line of a file, is dealt with in a moment whatever it is made of:
- * where each place looked at all that follows, this would take an hour. */
+ * where each place looked at all that follows, this would take minutes, and the test be ended. */
 static void
 test_long (void)
 {
@@ -107,7 +107,7 @@ test_long (void)
       g_autoptr (GString) text = g_string_new (NULL);
       g_autofree char *redacted = NULL;
 
-      while (text->len < 1024 * 1024)
+      while (text->len < 128 * 1024)
         g_string_append (text, pieces[i]);
       g_string_append (text, " redis://u:hunter2@h");
       redacted = derate_redact (text->str);
