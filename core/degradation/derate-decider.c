@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-decider-private.h"
 
+#include "derate-variant-private.h"
+
 static void
 decision_clear (DerateDecision *decision)
 {
@@ -17,7 +19,7 @@ decision_set (DerateDecision *decision, DerateLevel level, const char *rule, GVa
 
   decision->level = level;
   decision->rule = g_strdup (rule);
-  decision->inputs = inputs != NULL ? g_variant_ref_sink (inputs) : NULL;
+  decision->inputs = inputs != NULL ? derate_variant_share (inputs) : NULL;
 }
 
 static void

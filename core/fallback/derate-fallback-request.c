@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "derate-error.h"
+#include "derate-variant-private.h"
 
 /**
  * DerateFallbackRequest:
@@ -120,7 +121,7 @@ derate_fallback_request_new (const char *service,
   self->reason = reason;
   self->cause = cause != NULL ? g_error_copy (cause) : NULL;
   self->key = g_strdup (key);
-  self->request = request != NULL ? g_variant_ref_sink (request) : NULL;
+  self->request = request != NULL ? derate_variant_share (request) : NULL;
   return self;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "derate-variant-private.h"
+
 /**
  * DerateFallbackResult:
  *
@@ -55,7 +57,7 @@ derate_fallback_result_new (GVariant *value,
   strategy_size = strlen (strategy) + 1;
   source_size = strlen (source) + 1;
   result = g_atomic_rc_box_alloc (sizeof *result + strategy_size + source_size);
-  result->value = g_variant_ref_sink (value);
+  result->value = derate_variant_share (value);
   result->reason = reason;
   result->age = MAX (age, 0);
   memcpy (result->strategy, strategy, strategy_size);

@@ -2,6 +2,7 @@
 #include "derate-fallback.h"
 
 #include "derate-error.h"
+#include "derate-variant-private.h"
 
 /**
  * DerateFallback:
@@ -171,6 +172,6 @@ derate_fallback_note_answer (DerateFallback *fallback, const char *key, GVariant
 
   g_return_if_fail (DERATE_IS_FALLBACK (fallback) && value != NULL);
 
-  owned = g_variant_ref_sink (value);
+  owned = derate_variant_share (value);
   DERATE_FALLBACK_GET_IFACE (fallback)->note_answer (fallback, key, owned);
 }

@@ -9,7 +9,7 @@ import checkout
 import csource
 
 # Rooms of core, upper ones first: a room includes only what stands above it.
-ROOMS = ("base", "metrics", "breaker", "policy", "fallback", "health", "degradation", "plugin",
+ROOMS = ("base", "metrics", "breaker", "fallback", "policy", "health", "degradation", "plugin",
          "config", "core", "dbus", "http")
 PUBLIC_ONLY = ("plugins/", "fallbacks/", "examples/", "tools/")
 TEXT_WITHOUT_SPDX = re.compile(r"(^|/)(LICENSE|.*\.(json|svg|png|ico|txt|golden))$")

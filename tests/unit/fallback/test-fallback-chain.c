@@ -380,6 +380,20 @@ test_empty (void)
   g_assert_cmpstr (error->message, ==, "service s3: level; no fallback");
 }
 
+/* A string borrowed from an answer lasts as long as it, whatever another reader asks of it. */
+static void
+test_borrowed_string (void)
+{
+  GVariant *tree = g_variant_new ("(@ss)", g_variant_new_take_string (g_strdup ("9.50")), "EUR");
+  g_autoptr (DerateFallbackResult) result =
+      derate_fallback_result_new (tree, "default", "test", DERATE_FALLBACK_REASON_OPEN, 0);
+  const char *borrowed = NULL;
+
+  g_variant_get_child (derate_fallback_result_get_value (result), 0, "&s", &borrowed);
+  g_assert_nonnull (g_variant_get_data (derate_fallback_result_get_value (result)));
+  g_assert_cmpstr (borrowed, ==, "9.50");
+}
+
 static void
 test_reasons (void)
 {
@@ -530,6 +544,7 @@ main (int argc, char **argv)
   ADD ("log-is-limited", test_log_is_limited);
 #undef ADD
   g_test_add_func ("/fallback/chain/empty", test_empty);
+  g_test_add_func ("/fallback/chain/borrowed-string", test_borrowed_string);
   g_test_add_func ("/fallback/reasons", test_reasons);
   g_test_add_func ("/fallback/cycles", test_cycles);
   g_test_add_func ("/fallback/factory", test_factory);
