@@ -43,9 +43,11 @@
 #include <derate-permit.h>
 #include <derate-plugin-loader.h>
 #include <derate-plugin.h>
+#include <derate-policy.h>
 #include <derate-process-collector.h>
 #include <derate-recovery-mode.h>
 #include <derate-redact.h>
+#include <derate-request.h>
 #include <derate-resolver.h>
 #include <derate-rule-input.h>
 #include <derate-rule-set.h>

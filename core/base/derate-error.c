@@ -36,6 +36,7 @@ static const GDBusErrorEntry entries[] = {
   ENTRY (INVALID_TTL, "InvalidTtl"),
   ENTRY (INVALID_REASON, "InvalidReason"),
   ENTRY (EXISTS, "Exists"),
+  ENTRY (ABANDONED, "Abandoned"),
 #undef ENTRY
 };
 

@@ -43,6 +43,7 @@ G_BEGIN_DECLS
  * @DERATE_ERROR_INVALID_TTL: a time to live outside its bounds
  * @DERATE_ERROR_INVALID_REASON: a reason or a name that is empty or too long
  * @DERATE_ERROR_EXISTS: the name is taken
+ * @DERATE_ERROR_ABANDONED: whoever had to answer a call dropped it; neutral to a circuit breaker
  *
  * What can go wrong.
  *
@@ -76,6 +77,7 @@ typedef enum
   DERATE_ERROR_INVALID_TTL,
   DERATE_ERROR_INVALID_REASON,
   DERATE_ERROR_EXISTS,
+  DERATE_ERROR_ABANDONED,
 } DerateError;
 
 DERATE_AVAILABLE_IN_1_0

@@ -303,12 +303,14 @@ is_listed (const GArray *list, const GError *error)
   return FALSE;
 }
 
-/* What the library itself refused says nothing about the service. */
+/* What the library itself refused, or nobody answered, says nothing about the service. */
 static gboolean
-is_own_refusal (const GError *error)
+says_nothing (const GError *error)
 {
-  return error->domain == DERATE_ERROR && error->code >= DERATE_ERROR_OPEN &&
-         error->code <= DERATE_ERROR_RATE_LIMITED;
+  if (error->domain != DERATE_ERROR)
+    return FALSE;
+  return (error->code >= DERATE_ERROR_OPEN && error->code <= DERATE_ERROR_RATE_LIMITED) ||
+         error->code == DERATE_ERROR_ABANDONED;
 }
 
 gboolean
@@ -316,7 +318,7 @@ derate_breaker_settings_is_failure (const DerateBreakerSettings *settings, const
 {
   if (error == NULL)
     return TRUE;
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) || is_own_refusal (error))
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) || says_nothing (error))
     return FALSE;
   if (settings->func != NULL)
     return settings->func (error, ((ErrorClosure *)settings->func_data)->data);

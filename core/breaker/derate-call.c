@@ -1,37 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-call.h"
+#include "derate-call-private.h"
 
 #include "derate-error.h"
 
 /**
  * DerateCall:
  *
- * A call that was started by derate_breaker_call_async() and waits for its answer.
+ * A call that was started by derate_breaker_call_async() or derate_policy_call_async() and waits
+ * for its answer.
  *
  * It may be answered in any thread, once; what comes later is dropped. A call of which the last
- * reference goes without an answer ends with %DERATE_ERROR_FAILED and is neutral to the breaker.
+ * reference goes without an answer ends with %DERATE_ERROR_ABANDONED.
  *
  * Since: 1.0
  */
 struct _DerateCall
 {
-  DeratePermit *permit;
-  GTask *task;
+  DerateCallDone done;
+  gpointer data;
   gint answered; /* atomic */
 };
 
 G_DEFINE_BOXED_TYPE (DerateCall, derate_call, derate_call_ref, derate_call_unref)
+
+DerateCall *
+derate_call_new (DerateCallDone done, gpointer data)
+{
+  DerateCall *call = g_atomic_rc_box_new0 (DerateCall);
+
+  call->done = done;
+  call->data = data;
+  return call;
+}
+
+/* Takes both. */
+static void
+call_end (DerateCall *call, GVariant *answer, GError *error)
+{
+  if (g_atomic_int_compare_and_exchange (&call->answered, FALSE, TRUE))
+    {
+      call->done (call->data, answer, error);
+      return;
+    }
+  g_clear_pointer (&answer, g_variant_unref);
+  g_clear_error (&error);
+}
 
 static void
 call_clear (gpointer data)
 {
   DerateCall *call = data;
 
-  if (g_atomic_int_compare_and_exchange (&call->answered, FALSE, TRUE))
-    g_task_return_new_error (call->task, DERATE_ERROR, DERATE_ERROR_FAILED,
-                             "the call was dropped without an answer");
-  g_clear_object (&call->task);
-  g_clear_pointer (&call->permit, derate_permit_unref);
+  if (!g_atomic_int_get (&call->answered))
+    call_end (call, NULL,
+              g_error_new_literal (DERATE_ERROR, DERATE_ERROR_ABANDONED,
+                                   "the call was dropped without an answer"));
 }
 
 /**
@@ -76,16 +99,10 @@ derate_call_unref (DerateCall *call)
 void
 derate_call_succeed (DerateCall *call, GVariant *answer)
 {
-  g_autoptr (GVariant) owned = NULL;
-
   g_return_if_fail (call != NULL);
   g_return_if_fail (answer != NULL);
 
-  owned = g_variant_ref_sink (answer);
-  if (!g_atomic_int_compare_and_exchange (&call->answered, FALSE, TRUE))
-    return;
-  derate_permit_succeed (call->permit);
-  g_task_return_pointer (call->task, g_steal_pointer (&owned), (GDestroyNotify)g_variant_unref);
+  call_end (call, g_variant_ref_sink (answer), NULL);
 }
 
 /**
@@ -104,10 +121,35 @@ derate_call_fail (DerateCall *call, const GError *error)
   g_return_if_fail (call != NULL);
   g_return_if_fail (error != NULL);
 
-  if (!g_atomic_int_compare_and_exchange (&call->answered, FALSE, TRUE))
-    return;
-  derate_permit_fail (call->permit, error);
-  g_task_return_error (call->task, g_error_copy (error));
+  if (!g_atomic_int_get (&call->answered))
+    call_end (call, NULL, g_error_copy (error));
+}
+
+/* The breaker's own: what is to be told when the call has ended. */
+typedef struct
+{
+  DeratePermit *permit;
+  GTask *task;
+} Ending;
+
+static void
+on_call_done (gpointer data, GVariant *answer, GError *error)
+{
+  Ending *ending = data;
+
+  if (answer != NULL)
+    {
+      derate_permit_succeed (ending->permit);
+      g_task_return_pointer (ending->task, answer, (GDestroyNotify)g_variant_unref);
+    }
+  else
+    {
+      derate_permit_fail (ending->permit, error);
+      g_task_return_error (ending->task, error);
+    }
+  g_object_unref (ending->task);
+  derate_permit_unref (ending->permit);
+  g_free (ending);
 }
 
 /**
@@ -137,7 +179,7 @@ derate_breaker_call_async (DerateBreaker *breaker,
 {
   g_autoptr (GTask) task = NULL;
   g_autoptr (DeratePermit) permit = NULL;
-  DerateCall *call;
+  Ending *ending;
   GError *error = NULL;
 
   g_return_if_fail (DERATE_IS_BREAKER (breaker));
@@ -152,10 +194,10 @@ derate_breaker_call_async (DerateBreaker *breaker,
     g_task_return_error (task, error);
   else
     {
-      call = g_atomic_rc_box_new0 (DerateCall);
-      call->permit = g_steal_pointer (&permit);
-      call->task = g_steal_pointer (&task);
-      func (call, cancellable, func_data);
+      ending = g_new (Ending, 1);
+      ending->permit = g_steal_pointer (&permit);
+      ending->task = g_steal_pointer (&task);
+      func (derate_call_new (on_call_done, ending), cancellable, func_data);
     }
   if (func_destroy != NULL)
     func_destroy (func_data);

@@ -199,7 +199,7 @@ test_async_dropped (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (derate_breaker_get_in_flight (fixture->breaker), ==, 1);
   g_clear_pointer (&fixture->pending, derate_call_unref);
   run_until_done (fixture);
-  g_assert_error (fixture->error, DERATE_ERROR, DERATE_ERROR_FAILED);
+  g_assert_error (fixture->error, DERATE_ERROR, DERATE_ERROR_ABANDONED);
   g_assert_cmpuint (derate_breaker_get_in_flight (fixture->breaker), ==, 0);
   g_assert_cmpint (derate_breaker_get_state (fixture->breaker), ==, DERATE_BREAKER_STATE_HALF_OPEN);
 }
