@@ -15,6 +15,8 @@ asan=()
 tsan=(dpkg-dev libffi-dev libpcre2-dev zlib1g-dev xz-utils)
 valgrind=(valgrind libc6-dbg)
 check=(clang-format-14 shellcheck cppcheck)
+bench=(valgrind libc6-dbg)
+peers=(nodejs npm)
 }
 
 wanted=()

@@ -1,9 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What ./dev counts and complains of."""
+import contextlib
+import io
+import subprocess
 import unittest
 
+import bench
 import check
+import checkout
 import csource
 import tap
 import taprunner
@@ -105,6 +110,46 @@ class RulesTest(unittest.TestCase):
         self.assertEqual(self.complaints(check.check_space, a_c="int a; \n"), ["a.c"])
         self.assertEqual(self.complaints(check.check_space, a_c="int a;"), ["a.c"])
         self.assertEqual(self.complaints(check.check_space, a_c="int a;\n"), [])
+
+
+class BenchTest(unittest.TestCase):
+    """./dev bench, without measuring anything."""
+
+    def row(self, threads, ns, ratio=0, pair=0, most=0):
+        return bench.Row(f"case\tx\t{threads}\t{ns}\t1\t9\tclock\t10\t{ratio}\t{pair}\t{most}")
+
+    def judged(self, row, single=None):
+        row.judge(single or row)
+        return row.over, row.budget
+
+    def test_budgets(self):
+        self.assertEqual(self.judged(self.row(1, 6, ratio=0.6)), (False, "0.60 <= 0.6 x clock"))
+        self.assertEqual(self.judged(self.row(1, 6.1, ratio=0.6)), (True, "0.61 <= 0.6 x clock"))
+        self.assertEqual(self.judged(self.row(1, 61, most=60)), (True, "61 <= 60 ns"))
+        pair = self.row(2, 7.5, ratio=0.6, pair=1.2)
+        self.assertEqual(self.judged(pair, self.row(1, 6)), (True, "1.25 <= 1.2 x 1 thread"))
+        self.assertEqual(self.judged(self.row(1, 6)), (False, ""))
+
+    def test_columns(self):
+        row = self.row(1, 20)
+        row.insn, row.peers = 7.25, [(100.0, "fast"), (200.0, "slow")]
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            bench.print_tsv([row], [("bytes-new", 640.0, 640.0)])
+        self.assertEqual(out.getvalue().splitlines(), [
+            "name\tthreads\tns\tinsn\tfloor\tfloor_ns\tratio\tpeer\tpeer_ns",
+            "x\t1\t20.00\t7.2\tclock\t10.00\t2.000\tfast\t100.0",
+            "bytes-new\t\t640\t\t\t\t\t\t"])
+
+    def test_every_case_has_its_instructions(self):
+        self.assertIn(("breaker", "closed-default"), bench.read_kept())
+
+    def test_unknown_names(self):
+        for words in ([], ["mars"], ["floors"], ["breaker", "mars"], ["--wrong"]):
+            done = subprocess.run([checkout.ROOT / "dev", "bench", *words], capture_output=True,
+                                  text=True, stdin=subprocess.DEVNULL, timeout=30)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn("\nnames: breaker", done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,232 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""bench.py NAME [--tsv]: runs a program of tests/bench and its peers, and judges the budgets.
+
+Times differ from machine to machine and from hour to hour; instructions do not. Those that
+tests/bench/instructions.tsv keeps are what a change is judged by.
+"""
+import concurrent.futures
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import checkout
+
+BENCH = checkout.ROOT / "tests" / "bench"
+BUILD = checkout.ROOT / "build" / "bench"
+KEPT = BENCH / "instructions.tsv"
+COUNTED = 4000
+COLUMNS = ("name", "threads", "ns", "insn", "floor", "floor_ns", "ratio", "peer", "peer_ns")
+
+
+def output_of(*command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, **options)
+    if done.returncode:
+        checkout.fail(f"{command[0]} exited with {done.returncode}\n{done.stderr}")
+    return done
+
+
+# Instructions
+
+
+def count_instructions(program, case, n):
+    """Those of a whole process. A clock read counts as its system call: there is no vDSO here."""
+    done = output_of("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program,
+                     "--count", n, case)
+    return int(re.search(r"Collected : (\d+)", done.stderr)[1])
+
+
+def instructions_of(program, case):
+    """An operation's: what N more of them add."""
+    once = count_instructions(program, case, COUNTED)
+    return (count_instructions(program, case, 2 * COUNTED) - once) / COUNTED
+
+
+def read_kept():
+    rows = [line.split("\t") for line in KEPT.read_text(encoding="utf-8").splitlines()
+            if not line.startswith("#")] if KEPT.exists() else []
+    return {(bench, case): float(insn) for bench, case, insn in rows}
+
+
+def compare_instructions(name, counted):
+    """Says what changed, and leaves the new table where it can be copied from."""
+    kept = read_kept()
+    changed = []
+    for case, insn in counted.items():
+        old = kept.get((name, case))
+        if old is None or abs(old - insn) >= 0.1:
+            changed.append(f"  {case}: {'none' if old is None else f'{old:.1f}'} -> {insn:.1f}")
+    gone = [case for bench, case in kept if bench == name and case not in counted]
+    changed += [f"  {case}: gone" for case in gone]
+    if not changed:
+        return [f"instructions: as in {KEPT.relative_to(checkout.ROOT)}"]
+    table = {key: insn for key, insn in kept.items() if key[0] != name}
+    table.update({(name, case): insn for case, insn in counted.items()})
+    new = BUILD / "instructions.tsv"
+    new.write_text("# SPDX-License-Identifier: LGPL-2.1-or-later\n"
+                   "# bench\tcase\tinstructions of one operation (callgrind, gcc 12, -O2)\n" +
+                   "".join(f"{bench}\t{case}\t{insn:.1f}\n"
+                           for (bench, case), insn in sorted(table.items())), encoding="utf-8")
+    return ["instructions changed:", *changed,
+            f"  to keep: cp {new.relative_to(checkout.ROOT)} {KEPT.relative_to(checkout.ROOT)}"]
+
+
+# Peers
+
+
+def install_peers():
+    """Whether they are there. What npm says of an update is not asked for."""
+    folder = BUILD / "peers"
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = (BENCH / "peers" / "package.json").read_bytes()
+    package = folder / "package.json"
+    if not (folder / "node_modules").is_dir() or package.read_bytes() != wanted:
+        shutil.rmtree(folder / "node_modules", ignore_errors=True)
+        package.write_bytes(wanted)
+        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-package-lock",
+                               "--no-audit", "--no-fund", "--no-update-notifier"], cwd=folder,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            shutil.rmtree(folder / "node_modules", ignore_errors=True)
+            print(f"derate: no peers, npm failed:\n{done.stderr}", file=sys.stderr)
+            return None
+    return folder
+
+
+def measure_peers(name):
+    """{case: [(ns, peer), fastest first]}"""
+    script = BENCH / "peers" / f"{name}.mjs"
+    folder = install_peers() if script.exists() else None
+    peers = {}
+    if folder is not None:
+        for line in output_of("node", script, cwd=folder).stdout.splitlines():
+            case, peer, ns = line.split("\t")
+            peers.setdefault(case, []).append((float(ns), peer))
+    return {case: sorted(rows) for case, rows in peers.items()}
+
+
+# The program
+
+
+def busy_ticks():
+    """Of all processors, by all processes, and by our ended children."""
+    words = pathlib.Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0].split()[1:9]
+    ours = pathlib.Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    ticks = [int(word) for word in words]
+    return sum(ticks) - ticks[3] - ticks[4], sum(int(ours[i]) for i in (11, 12, 13, 14))
+
+
+class Row:
+    """What the program measured of one case with so many threads."""
+
+    def __init__(self, line):
+        words = line.split("\t")
+        self.kind, self.name, self.threads, self.floor = words[0], words[1], int(words[2]), words[6]
+        self.ns, self.least, self.most, self.floor_ns = (float(words[i]) for i in (3, 4, 5, 7))
+        self.max_ratio, self.max_pair, self.max_ns = (float(word) for word in words[8:])
+        self.insn, self.peers, self.budget, self.over = None, [], "", False
+
+    def ratio(self):
+        return self.ns / self.floor_ns if self.floor_ns else None
+
+    def judge(self, single):
+        """The budget with what became of it."""
+        if self.threads == 2 and self.max_pair:
+            value, limit, what = self.ns / single.ns, self.max_pair, "1 thread"
+        elif self.threads == 1 and self.max_ratio:
+            value, limit, what = self.ratio(), self.max_ratio, self.floor
+        elif self.threads == 1 and self.max_ns:
+            value, limit, what = self.ns, self.max_ns, "ns"
+        else:
+            return
+        mark = "" if what == "ns" else "x "
+        self.over = value > limit
+        self.budget = f"{value:.{0 if what == 'ns' else 2}f} <= {limit:g} {mark}{what}"
+
+
+def run_program(program):
+    before, time_before = busy_ticks(), time.monotonic()
+    rows = [Row(line) for line in output_of(program).stdout.splitlines()]
+    busy, ours = (b - a for a, b in zip(before, busy_ticks()))
+    others = max(busy - ours, 0) / (time.monotonic() - time_before)
+    singles = {row.name: row for row in rows if row.threads == 1}
+    for row in rows:
+        row.judge(singles[row.name])
+    return rows, others
+
+
+def measure(name):
+    program = BUILD / "tests" / "bench" / f"bench-{name}"
+    listed = [line.split("\t") for line in output_of(program, "--list").stdout.splitlines()]
+    figures = []
+    for figure in (word for kind, word in listed if kind == "figure"):
+        value, limit = output_of(program, "--figure", figure).stdout.split()
+        figures.append((figure, float(value), float(limit)))
+    rows, others = run_program(program)
+    peers = measure_peers(name)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        cases = [word for kind, word in listed if kind == "case"]
+        counted = dict(zip(cases, pool.map(lambda case: instructions_of(program, case), cases)))
+    for row in rows:
+        if row.kind == "case" and row.threads == 1:
+            row.insn, row.peers = counted[row.name], peers.get(row.name, [])
+    return rows, figures, counted, others
+
+
+# Print
+
+
+def shown(value, digits):
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def print_tsv(rows, figures):
+    """What is no time says so in its name, and stands in the column of times."""
+    print("\t".join(COLUMNS))
+    for row in rows:
+        if row.kind == "case":
+            ns, peer = row.peers[0] if row.peers else (None, "")
+            print(row.name, row.threads, shown(row.ns, 2), shown(row.insn, 1), row.floor,
+                  shown(row.floor_ns or None, 2), shown(row.ratio(), 3), peer, shown(ns, 1),
+                  sep="\t")
+    for name, value, _limit in figures:
+        print(name, "", f"{value:g}", *[""] * 6, sep="\t")
+
+
+def print_table(rows, figures):
+    print(f"{'':18} {'thr':>3} {'ns, median (min-max)':>26} {'insn':>7}  "
+          f"{'budget':28} {'':4}  fastest peer")
+    for row in rows:
+        times = f"{row.ns:.1f} ({row.least:.1f}-{row.most:.1f})"
+        verdict = ("over" if row.over else "ok") if row.budget else ""
+        peer = f"{row.peers[0][1]} {row.peers[0][0] / row.ns:.0f} x" if row.peers else ""
+        print(f"{row.name:18} {row.threads:>3} {times:>26} {shown(row.insn, 1):>7}  "
+              f"{row.budget:28} {verdict:4}  {peer}".rstrip())
+    for name, value, limit in figures:
+        print(f"{name:18} {'':3} {value:>26g} {'':7}  {f'<= {limit:g}':28} "
+              f"{'over' if value > limit else 'ok'}")
+    for case, peers in ((row.name, row.peers) for row in rows if row.peers):
+        print(f"peers of {case}: " + ", ".join(f"{peer} {ns:.0f} ns" for ns, peer in peers))
+
+
+def main():
+    name = sys.argv[1]
+    rows, figures, counted, others = measure(name)
+    changes = compare_instructions(name, counted)
+    if "--tsv" in sys.argv[2:]:
+        print_tsv(rows, figures)
+        print("\n".join(changes), file=sys.stderr)
+    else:
+        print_table(rows, figures)
+        print("\n".join(changes))
+    if others > 5:
+        print(f"others used {others:.0f} % of a processor meanwhile: do not trust the times",
+              file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

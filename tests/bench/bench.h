@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* What the programs of `./dev bench` share. A program is a table of cases: it measures them and the
+ * floors in turns, nine times after a time that does not count, and prints the medians as rows for
+ * scripts/dev/bench.py, which adds the instructions and the peers and judges the budgets. */
+
+typedef struct
+{
+  const char *name; /* NULL ends a table */
+  guint threads;    /* at most: 1, or 2 on one object */
+  gpointer (*set_up) (void);
+  void (*run) (gpointer object,
+               guint64  n); /* does it @n times */
+  void (*tear_down) (gpointer object);
+
+  /* The budget; 0 and NULL where there is none. */
+  const char *floor; /* the name of a floor, or of another case */
+  double max_ratio;  /* over the floor */
+  double max_pair;   /* with two threads, over the same with one */
+  double max_ns;
+} BenchCase;
+
+/* What is not a time: bytes, threads. Each is measured once, in a process of its own. */
+typedef struct
+{
+  const char *name; /* NULL ends a table */
+  double (*measure) (void);
+  double max;
+} BenchFigure;
+
+/* A value the compiler must take for used. */
+#define BENCH_KEEP(value) __asm__ volatile ("" : : "r,m"(value) : "memory")
+
+/* Prints the rows; `--figure NAME` prints one figure; `--count N CASE` does a case that often and
+ * nothing else, for who counts its instructions; `--list` names cases and figures. */
+int bench_main (int                argc,
+                char             **argv,
+                const BenchCase   *cases,
+                const BenchFigure *figures);
+
+/* Bytes given out by malloc at this moment, in all threads. */
+gsize bench_allocated (void);
+
+/* The floors: what the machine asks for the least that such a thing could do, each in a function
+ * that is called through a pointer. */
+extern const BenchCase bench_floors[];
