@@ -191,6 +191,16 @@ read_kernel_clock (clockid_t id)
   return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
 }
 
+gint64
+derate_clock_read_coarsely (DerateClock *clock)
+{
+  DerateClockClass *klass = DERATE_CLOCK_GET_CLASS (clock);
+
+  if (klass->get_time == derate_system_clock_get_time)
+    return read_kernel_clock (CLOCK_MONOTONIC_COARSE);
+  return klass->get_time (clock);
+}
+
 GTimeSpan
 derate_clock_read_time_asleep (void)
 {

@@ -19,6 +19,7 @@ typedef enum
   KIND_SPAN, /* 0 is 0 */
   KIND_LIMIT, /* a span above 0, or left to its default */
   KIND_WINDOW,
+  KIND_SIZE, /* calls or a duration, as the window has it */
   KIND_LATER, /* only the value given as @only, until the library can do more */
 } Kind;
 
@@ -34,12 +35,15 @@ typedef struct
 } Property;
 
 #define MAX_SPAN (100.0 * 366 * G_TIME_SPAN_DAY)
+#define MAX_WINDOW_SIZE 100000
+#define MIN_WINDOW_DURATION (10 * G_TIME_SPAN_MILLISECOND)
+#define MAX_WINDOW_DURATION G_TIME_SPAN_DAY
 #define FIELD(name) offsetof (DerateBreakerSettings, name)
 
 static const Property properties[] = {
   { "failure-threshold", KIND_COUNT, FIELD (failure_threshold), 0, G_MAXINT32 },
   { "window", KIND_WINDOW, FIELD (window) },
-  { "window-size", KIND_COUNT, FIELD (window_size), 1, 100000 },
+  { "window-size", KIND_SIZE },
   { "minimum-calls", KIND_COUNT, FIELD (minimum_calls), 1, 100000, TRUE },
   { "failure-rate-threshold", KIND_RATE, FIELD (failure_rate_threshold), 0, 1 },
   { "slow-call-duration", KIND_SPAN, FIELD (slow_call_duration), 0, MAX_SPAN },
@@ -170,10 +174,35 @@ parse_window (DerateBreakerSettings *settings, const char *value, GError **error
   else if (g_str_equal (value, "none"))
     settings->window = DERATE_BREAKER_WINDOW_NONE;
   else if (g_str_equal (value, "time"))
-    return refuse (error, "window", value, "is not supported yet; use count or none");
+    settings->window = DERATE_BREAKER_WINDOW_TIME;
   else
-    return refuse (error, "window", value, "is neither count nor none");
+    return refuse (error, "window", value, "is none of count, time, none");
   return TRUE;
+}
+
+/* Which form the window wants is not known before all is read: derate_breaker_config_validate ()
+ * says. */
+static gboolean
+parse_size (DerateBreakerSettings *settings, const char *value, GError **error)
+{
+  GTimeSpan span;
+  guint64 calls;
+
+  if (g_ascii_string_to_unsigned (value, 10, 1, MAX_WINDOW_SIZE, &calls, NULL))
+    {
+      settings->window_size = (guint)calls;
+      settings->sized = DERATE_BREAKER_WINDOW_COUNT;
+      return TRUE;
+    }
+  if (derate_time_span_parse (value, &span, NULL) && span >= MIN_WINDOW_DURATION &&
+      span <= MAX_WINDOW_DURATION)
+    {
+      settings->window_duration = span;
+      settings->sized = DERATE_BREAKER_WINDOW_TIME;
+      return TRUE;
+    }
+  return refuse (error, "window-size", value,
+                 "is neither a whole number from 1 to 100000 nor a duration from 10ms to 1d");
 }
 
 /**
@@ -215,6 +244,8 @@ derate_breaker_config_set_from_string (DerateBreakerConfig *config,
     {
     case KIND_WINDOW:
       return parse_window (config->settings, value, error);
+    case KIND_SIZE:
+      return parse_size (config->settings, value, error);
     case KIND_COUNT:
       good = parse_count (property, field, value);
       break;
@@ -238,7 +269,8 @@ check_ranges (const DerateBreakerSettings *settings, GError **error)
       char text[G_ASCII_DTOSTR_BUF_SIZE];
       double number;
 
-      if (property->kind == KIND_LATER || property->kind == KIND_WINDOW)
+      if (property->kind == KIND_LATER || property->kind == KIND_WINDOW ||
+          property->kind == KIND_SIZE)
         continue;
       number = get_number (property, settings);
       if (in_range (property, number) || (property->follows && number == 0))
@@ -256,6 +288,33 @@ conflict (GError **error, const char *text)
 {
   g_set_error_literal (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG, text);
   return FALSE;
+}
+
+/* Whether the size is of the form that the window wants, and in range. */
+static gboolean
+check_size (const DerateBreakerSettings *settings, GError **error)
+{
+  g_autofree char *calls = g_strdup_printf ("%u", settings->window_size);
+  g_autofree char *span = derate_time_span_to_string (settings->window_duration);
+
+  if (settings->window == DERATE_BREAKER_WINDOW_COUNT)
+    {
+      if (settings->sized == DERATE_BREAKER_WINDOW_TIME)
+        return refuse (error, "window-size", span,
+                       "is a duration, but window=count wants a number of calls");
+      if (settings->window_size < 1 || settings->window_size > MAX_WINDOW_SIZE)
+        return refuse (error, "window-size", calls, "is not a whole number from 1 to 100000");
+    }
+  if (settings->window == DERATE_BREAKER_WINDOW_TIME)
+    {
+      if (settings->sized == DERATE_BREAKER_WINDOW_COUNT)
+        return refuse (error, "window-size", calls,
+                       "is a number of calls, but window=time wants a duration");
+      if (settings->window_duration < MIN_WINDOW_DURATION ||
+          settings->window_duration > MAX_WINDOW_DURATION)
+        return refuse (error, "window-size", span, "is not a duration from 10ms to 1d");
+    }
+  return TRUE;
 }
 
 /**
@@ -280,9 +339,10 @@ derate_breaker_config_validate (const DerateBreakerConfig *config, GError **erro
   settings = config->settings;
   if (!check_ranges (settings, error))
     return FALSE;
-  if (settings->window != DERATE_BREAKER_WINDOW_COUNT &&
-      settings->window != DERATE_BREAKER_WINDOW_NONE)
+  if ((guint)settings->window > DERATE_BREAKER_WINDOW_NONE)
     return conflict (error, "window: there is no such window");
+  if (!check_size (settings, error))
+    return FALSE;
   if (settings->window == DERATE_BREAKER_WINDOW_COUNT &&
       settings->minimum_calls > settings->window_size)
     return conflict (error,

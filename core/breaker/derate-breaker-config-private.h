@@ -21,8 +21,10 @@ typedef struct
 {
   guint failure_threshold;
   DerateBreakerWindow window;
-  guint window_size;
-  guint minimum_calls; /* 0: window_size */
+  guint window_size;         /* of a count window */
+  GTimeSpan window_duration; /* of a time window */
+  DerateBreakerWindow sized; /* which of the two was set last; WINDOW_NONE: neither */
+  guint minimum_calls;       /* 0: window_size, of a time window 10 */
   double failure_rate_threshold;
   GTimeSpan slow_call_duration; /* 0: off */
   double slow_call_rate_threshold;

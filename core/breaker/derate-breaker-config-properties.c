@@ -5,11 +5,14 @@
 
 #define DEFAULT_MAX (10 * G_TIME_SPAN_MINUTE)
 #define DEFAULT_LEASE (60 * G_TIME_SPAN_SECOND)
+#define DEFAULT_MINIMUM 10 /* of a time window */
 
 guint
 derate_breaker_settings_get_minimum_calls (const DerateBreakerSettings *settings)
 {
-  return settings->minimum_calls != 0 ? settings->minimum_calls : settings->window_size;
+  if (settings->minimum_calls != 0)
+    return settings->minimum_calls;
+  return settings->window == DERATE_BREAKER_WINDOW_TIME ? DEFAULT_MINIMUM : settings->window_size;
 }
 
 GTimeSpan
@@ -102,7 +105,7 @@ derate_breaker_config_set_window (DerateBreakerConfig *config, DerateBreakerWind
  * derate_breaker_config_get_window_size:
  * @config: a config
  *
- * Gets `window-size`, the value in force.
+ * Gets `window-size` of a count window.
  *
  * Returns: the value
  *
@@ -121,16 +124,62 @@ derate_breaker_config_get_window_size (const DerateBreakerConfig *config)
  * @config: a config
  * @calls: how many calls the window holds, 1 to 100000; 10 by default
  *
- * Sets `window-size`.
+ * Sets `window-size` of a count window.
  *
  * Since: 1.0
  */
 void
 derate_breaker_config_set_window_size (DerateBreakerConfig *config, guint calls)
 {
+  DerateBreakerSettings *settings;
+
   g_return_if_fail (config != NULL);
 
-  derate_breaker_config_edit (config)->window_size = calls;
+  settings = derate_breaker_config_edit (config);
+  settings->window_size = calls;
+  settings->sized = DERATE_BREAKER_WINDOW_COUNT;
+}
+
+/**
+ * derate_breaker_config_get_window_duration:
+ * @config: a config
+ *
+ * Gets `window-size` of a time window.
+ *
+ * Returns: the value, in microseconds
+ *
+ * Since: 1.0
+ */
+GTimeSpan
+derate_breaker_config_get_window_duration (const DerateBreakerConfig *config)
+{
+  g_return_val_if_fail (config != NULL, 0);
+
+  return config->settings->window_duration;
+}
+
+/**
+ * derate_breaker_config_set_window_duration:
+ * @config: a config
+ * @duration: how far back the window reaches, in microseconds, 10 ms to one day; 10 s by default
+ *
+ * Sets `window-size` of a time window. It is kept in ten slices, the number that Failsafe and Polly
+ * use: a slice begins with the first outcome after the slice before it, is a tenth of the duration
+ * long, and leaves the window as a whole when its beginning is @duration ago. So an outcome counts
+ * for nine tenths of the duration at least and never for longer than all of it.
+ *
+ * Since: 1.0
+ */
+void
+derate_breaker_config_set_window_duration (DerateBreakerConfig *config, GTimeSpan duration)
+{
+  DerateBreakerSettings *settings;
+
+  g_return_if_fail (config != NULL);
+
+  settings = derate_breaker_config_edit (config);
+  settings->window_duration = duration;
+  settings->sized = DERATE_BREAKER_WINDOW_TIME;
 }
 
 /**
@@ -154,8 +203,8 @@ derate_breaker_config_get_minimum_calls (const DerateBreakerConfig *config)
 /**
  * derate_breaker_config_set_minimum_calls:
  * @config: a config
- * @calls: how many calls the window must hold before its rates are known, at most window-size; 0 =
- *   window-size, the default
+ * @calls: how many calls the window must hold before its rates are known, in a count window at most
+ *   window-size; 0 = the default: window-size, in a time window 10
  *
  * Sets `minimum-calls`.
  *

@@ -45,6 +45,8 @@ derate_breaker_settings_new (void)
   settings->failure_threshold = 5;
   settings->window = DERATE_BREAKER_WINDOW_COUNT;
   settings->window_size = 10;
+  settings->window_duration = 10 * G_TIME_SPAN_SECOND;
+  settings->sized = DERATE_BREAKER_WINDOW_NONE;
   settings->failure_rate_threshold = 0.5;
   settings->slow_call_rate_threshold = 1.0;
   settings->open_duration = 60 * G_TIME_SPAN_SECOND;
@@ -173,6 +175,21 @@ matches_equal (const GArray *a, const GArray *b)
   return n_a == 0 || memcmp (a->data, b->data, n_a * sizeof (DerateErrorMatch)) == 0;
 }
 
+static gboolean
+windows_equal (const DerateBreakerSettings *a, const DerateBreakerSettings *b)
+{
+  if (a->window != b->window)
+    return FALSE;
+  if (a->window == DERATE_BREAKER_WINDOW_NONE)
+    return TRUE;
+  if (a->window == DERATE_BREAKER_WINDOW_COUNT && a->window_size != b->window_size)
+    return FALSE;
+  if (a->window == DERATE_BREAKER_WINDOW_TIME && a->window_duration != b->window_duration)
+    return FALSE;
+  return derate_breaker_settings_get_minimum_calls (a) ==
+         derate_breaker_settings_get_minimum_calls (b);
+}
+
 /**
  * derate_breaker_config_equal:
  * @config: a config
@@ -191,10 +208,7 @@ derate_breaker_config_equal (const DerateBreakerConfig *config, const DerateBrea
   const DerateBreakerSettings *b = other->settings;
 
   return a == b ||
-         (a->failure_threshold == b->failure_threshold && a->window == b->window &&
-          a->window_size == b->window_size &&
-          derate_breaker_settings_get_minimum_calls (a) ==
-              derate_breaker_settings_get_minimum_calls (b) &&
+         (a->failure_threshold == b->failure_threshold && windows_equal (a, b) &&
           a->failure_rate_threshold == b->failure_rate_threshold &&
           a->slow_call_duration == b->slow_call_duration &&
           a->slow_call_rate_threshold == b->slow_call_rate_threshold &&

@@ -13,6 +13,7 @@ typedef struct _DerateBreakerConfig DerateBreakerConfig;
 /**
  * DerateBreakerWindow:
  * @DERATE_BREAKER_WINDOW_COUNT: the last so many calls
+ * @DERATE_BREAKER_WINDOW_TIME: the calls of the last so much time, kept in ten slices
  * @DERATE_BREAKER_WINDOW_NONE: none: only consecutive failures open the breaker
  *
  * What the failure rate and the slow-call rate are taken over.
@@ -22,6 +23,7 @@ typedef struct _DerateBreakerConfig DerateBreakerConfig;
 typedef enum
 {
   DERATE_BREAKER_WINDOW_COUNT,
+  DERATE_BREAKER_WINDOW_TIME,
   DERATE_BREAKER_WINDOW_NONE,
 } DerateBreakerWindow;
 
@@ -91,6 +93,13 @@ guint derate_breaker_config_get_window_size (const DerateBreakerConfig *config);
 DERATE_AVAILABLE_IN_1_0
 void derate_breaker_config_set_window_size (DerateBreakerConfig *config,
                                             guint                calls);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_breaker_config_get_window_duration (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_window_duration (DerateBreakerConfig *config,
+                                                GTimeSpan            duration);
 
 DERATE_AVAILABLE_IN_1_0
 guint derate_breaker_config_get_minimum_calls (const DerateBreakerConfig *config);

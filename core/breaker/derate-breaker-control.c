@@ -7,18 +7,11 @@
 
 /* The settings are new: makes the rest fit, keeping what still does. */
 void
-derate_breaker_adopt_settings_locked (DerateBreaker *self)
+derate_breaker_adopt_settings_locked (DerateBreaker *self, gint64 now)
 {
   const DerateBreakerSettings *settings = self->settings;
-  guint size = settings->window == DERATE_BREAKER_WINDOW_COUNT ? settings->window_size : 0;
 
-  if (size == 0)
-    g_clear_pointer (&self->window, g_free);
-  else if (self->window == NULL)
-    self->window = derate_breaker_counts_new (size);
-  else if (self->window->size != size)
-    self->window = derate_breaker_counts_resize (self->window, size);
-
+  derate_breaker_adopt_window_locked (self, now);
   if (self->leases != NULL && self->n_leases < settings->half_open_max_calls)
     {
       self->leases = g_renew (gint64, self->leases, settings->half_open_max_calls);
@@ -40,7 +33,8 @@ derate_breaker_adopt_settings_locked (DerateBreaker *self)
  * @error: return location for a %DERATE_ERROR_INVALID_CONFIG
  *
  * Changes the config in place. State, statistics and permits that are out stay; the newest outcomes
- * are copied into a window of another size; a time that has begun to run goes on.
+ * are copied into a window of another size, also from one by count to one by time and back; a time
+ * that has begun to run goes on.
  *
  * Returns: %TRUE when @config is in force, %FALSE when it is refused and nothing has changed
  *
@@ -52,6 +46,7 @@ derate_breaker_reconfigure (DerateBreaker *breaker,
                             GError **error)
 {
   g_autoptr (DerateBreakerSettings) old = NULL;
+  gint64 now;
 
   g_return_val_if_fail (DERATE_IS_BREAKER (breaker), FALSE);
   g_return_val_if_fail (config != NULL, FALSE);
@@ -62,10 +57,11 @@ derate_breaker_reconfigure (DerateBreaker *breaker,
       return FALSE;
     }
 
+  now = derate_clock_get_time (breaker->clock);
   g_mutex_lock (&breaker->mutex);
   old = breaker->settings;
   breaker->settings = derate_breaker_settings_ref (config->settings);
-  derate_breaker_adopt_settings_locked (breaker);
+  derate_breaker_adopt_settings_locked (breaker, now);
   derate_breaker_publish_locked (breaker);
   derate_breaker_unlock (breaker);
   return TRUE;

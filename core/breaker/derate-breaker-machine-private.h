@@ -9,9 +9,9 @@
 
 G_BEGIN_DECLS
 
-/* Threads. `word`, `open_until`, `slow_after` and `durations` are read by any thread without a
- * lock, and written under the mutex, with the __atomic builtins. The mutex guards all else that
- * changes, except `queue`, which belongs to whoever has set `delivering`. Functions named
+/* Threads. `word`, `open_until`, `quiet_until`, `slow_after` and `durations` are read by any thread
+ * without a lock, and written under the mutex, with the __atomic builtins. The mutex guards all
+ * else that changes, except `queue`, which belongs to whoever has set `delivering`. Functions named
  * _locked are called with the mutex held; whoever takes it gives it back by
  * derate_breaker_unlock (), which tells of the transitions once it is free.
  *
@@ -25,6 +25,7 @@ G_BEGIN_DECLS
 #define WORD_MEASURES (G_GUINT64_CONSTANT (1) << 7)  /* slow calls are counted */
 #define WORD_UNCOUNTED (G_GUINT64_CONSTANT (1) << 8) /* nothing is counted */
 #define WORD_REFUSES (G_GUINT64_CONSTANT (1) << 9)   /* until open_until */
+#define WORD_TIMED (G_GUINT64_CONSTANT (1) << 10)    /* as quiet, but only before quiet_until */
 #define WORD_GENERATION_SHIFT 16
 
 /* Counted by each thread on its own. */
@@ -84,7 +85,8 @@ struct _DerateBreaker
   GObject parent_instance;
 
   guint64 word;
-  gint64 open_until; /* DERATE_CLOCK_NEVER while forced */
+  gint64 open_until;  /* DERATE_CLOCK_NEVER while forced */
+  gint64 quiet_until; /* of a time window: when its slice ends, G_MININT64 while it is not quiet */
   GTimeSpan slow_after;
   DerateHistogram *durations; /* (nullable) atomic: made once slow calls are watched for */
   DerateShardSlot cells;
@@ -96,7 +98,8 @@ struct _DerateBreaker
 
   GMutex mutex;
   DerateBreakerSettings *settings;
-  DerateBreakerCounts *window; /* (nullable) */
+  DerateBreakerCounts *counts; /* (nullable) the window, if it is by count */
+  DerateBreakerSlices *slices; /* (nullable) the same by time */
   guint64 generation;
   guint8 state;
   guint8 mode;
@@ -169,7 +172,8 @@ void derate_breaker_probe_succeeded_locked (DerateBreaker *self,
 const char *derate_breaker_check_table (void);
 
 /* derate-breaker-control.c */
-void derate_breaker_adopt_settings_locked (DerateBreaker *self);
+void derate_breaker_adopt_settings_locked (DerateBreaker *self,
+                                           gint64         now);
 
 /* derate-breaker-outcome.c */
 void derate_breaker_record (DerateBreaker          *self,
@@ -178,14 +182,36 @@ void derate_breaker_record (DerateBreaker          *self,
 DerateOutcome derate_breaker_judge (DerateBreaker *self,
                                     const GError  *error);
 
+/* derate-breaker-rates.c */
+void derate_breaker_adopt_window_locked (DerateBreaker *self,
+                                         gint64         now);
+void derate_breaker_empty_window_locked (DerateBreaker *self);
+void derate_breaker_look_at_window_locked (DerateBreaker *self,
+                                           gint64         now,
+                                           guint64        unseen); /* successes */
+gboolean derate_breaker_window_is_quiet (DerateBreaker *self);
+void derate_breaker_publish_quiet_until_locked (DerateBreaker *self);
+void derate_breaker_turn_window_locked (DerateBreaker *self,
+                                        gint64         now);
+void derate_breaker_add_to_window_locked (DerateBreaker *self,
+                                          gboolean       failed,
+                                          gboolean       slow,
+                                          gint64         now);
+gboolean derate_breaker_must_open_locked (DerateBreaker *self);
+void derate_breaker_alert_on_rate_locked (DerateBreaker *self,
+                                          gint64         now);
+gboolean derate_breaker_reaches (guint64 part,
+                                 guint64 whole,
+                                 double  rate);
+double derate_breaker_get_failure_rate_locked (DerateBreaker *self);
+double derate_breaker_get_slow_rate_locked (DerateBreaker *self);
+
 /* derate-breaker-totals.c */
 guint64 derate_breaker_sum (DerateBreaker *self,
                             guint          cell);
 guint64 derate_breaker_count_successes_locked (DerateBreaker *self);
 void derate_breaker_observe_locked (DerateBreaker *self,
                                     gint64         now);
-double derate_breaker_get_failure_rate_locked (DerateBreaker *self);
-double derate_breaker_get_slow_rate_locked (DerateBreaker *self);
 void derate_breaker_read_totals_locked (DerateBreaker       *self,
                                         DerateBreakerTotals *totals);
 void derate_breaker_mark_locked (DerateBreaker *self);

@@ -45,13 +45,6 @@ derate_breaker_has_edge (DerateBreakerState from, DerateBreakerState to)
   return (guint)from < 4 && (guint)to < 4 && edges[from][to];
 }
 
-static gboolean
-is_quiet (DerateBreaker *self)
-{
-  return self->consecutive_failures == 0 &&
-         (self->window == NULL || derate_breaker_counts_is_quiet (self->window));
-}
-
 static guint64
 flags_of (DerateBreaker *self)
 {
@@ -64,7 +57,9 @@ flags_of (DerateBreaker *self)
   if (self->state == DERATE_BREAKER_STATE_HALF_OPEN)
     return 0;
   flags = WORD_ADMITS;
-  if (is_quiet (self))
+  if (self->slices != NULL)
+    flags |= WORD_TIMED;
+  else if (self->consecutive_failures == 0 && derate_breaker_window_is_quiet (self))
     flags |= WORD_QUIET;
   if (self->slow_after > 0)
     flags |= WORD_MEASURES;
@@ -77,6 +72,7 @@ derate_breaker_publish_locked (DerateBreaker *self)
   guint64 word = (self->generation << WORD_GENERATION_SHIFT) | self->state |
                  ((guint64)self->mode << WORD_MODE_SHIFT) | flags_of (self);
 
+  derate_breaker_publish_quiet_until_locked (self);
   if (word != __atomic_load_n (&self->word, __ATOMIC_RELAXED))
     __atomic_store_n (&self->word, word, __ATOMIC_RELEASE);
 }
@@ -209,8 +205,7 @@ derate_breaker_half_open_locked (DerateBreaker *self, gint64 now, GError **error
 void
 derate_breaker_empty_locked (DerateBreaker *self)
 {
-  if (self->window != NULL)
-    derate_breaker_counts_clear (self->window);
+  derate_breaker_empty_window_locked (self);
   self->consecutive_failures = 0;
   self->failure_streak = 0;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-breaker-machine-private.h"
 
-#include "derate-env-private.h"
+#include "derate-clock-private.h"
 #include "derate-error.h"
-#include "derate-names-private.h"
 
 /* How a call is let through, and what its end does. */
 
@@ -163,84 +162,12 @@ derate_breaker_acquire (DerateBreaker *breaker, DeratePermit *permit, GError **e
   return TRUE;
 }
 
-static gboolean
-reaches (guint part, guint whole, double rate)
-{
-  return part * DERATE_RATE_UNIT >= (guint64)(rate * (double)DERATE_RATE_UNIT) * whole;
-}
-
-static gboolean
-must_open (DerateBreaker *self)
-{
-  const DerateBreakerSettings *settings = self->settings;
-  const DerateBreakerCounts *window = self->window;
-
-  if (settings->failure_threshold > 0 && self->consecutive_failures >= settings->failure_threshold)
-    return TRUE;
-  if (window == NULL || window->fill < derate_breaker_settings_get_minimum_calls (settings))
-    return FALSE;
-  if (reaches (window->failures, window->fill, settings->failure_rate_threshold))
-    return TRUE;
-  return settings->slow_call_duration > 0 &&
-         reaches (window->slow, window->fill, settings->slow_call_rate_threshold);
-}
-
-/* RESILIENCE_ALERT_THRESHOLD; one that does not parse is refused where a core is made, not here. */
-static double
-get_alert_threshold (void)
-{
-  static gsize once = 0;
-
-  if (g_once_init_enter (&once))
-    {
-      double threshold = 0.8;
-
-      if (!derate_env_get_number (DERATE_ENV_ALERT_THRESHOLD, 0.8, 0, 1, &threshold, NULL))
-        threshold = 0.8;
-      g_once_init_leave (&once, 1 + (gsize)(threshold * 1e6));
-    }
-  return (double)(once - 1) / 1e6;
-}
-
-/* Says once that the failure rate is bad, until the window is clean again. */
-static void
-alert_on_rate (DerateBreaker *self, gint64 now)
-{
-  const DerateBreakerCounts *window = self->window;
-  DerateBreakerEvent *event;
-
-  if (window == NULL || window->fill < derate_breaker_settings_get_minimum_calls (self->settings))
-    return;
-  if (window->failures == 0)
-    self->alerted = FALSE;
-  if (self->alerted || window->failures == 0 ||
-      !reaches (window->failures, window->fill, get_alert_threshold ()))
-    return;
-  self->alerted = TRUE;
-  event = derate_breaker_push_event_locked (self, now);
-  event->new_state = event->old_state;
-  event->alert = TRUE;
-}
-
 static void
 count_failure_locked (DerateBreaker *self, gint64 now)
 {
   self->consecutive_failures++;
   self->failure_streak++;
   self->last_failure = now;
-}
-
-static void
-add_to_window (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gint64 now)
-{
-  DerateBreakerCounts *window = self->window;
-  guint minimum = derate_breaker_settings_get_minimum_calls (self->settings);
-  gboolean was_known = window->fill >= minimum;
-
-  derate_breaker_counts_add (window, outcome == OUTCOME_FAILURE, slow, now);
-  /* It rises with a failure, and when it becomes known. */
-  self->rate_rose =
-      window->failures > 0 && window->fill >= minimum && (outcome == OUTCOME_FAILURE || !was_known);
 }
 
 static void
@@ -255,14 +182,13 @@ take_closed_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, g
       self->consecutive_failures = 0;
       self->failure_streak = 0;
     }
-  if (self->window != NULL)
-    add_to_window (self, outcome, slow, now);
+  derate_breaker_add_to_window_locked (self, outcome == OUTCOME_FAILURE, slow, now);
 
-  if (self->mode == DERATE_BREAKER_MODE_NORMAL && must_open (self))
+  if (self->mode == DERATE_BREAKER_MODE_NORMAL && derate_breaker_must_open_locked (self))
     derate_breaker_open_locked (self, now, 0);
   else
     {
-      alert_on_rate (self, now);
+      derate_breaker_alert_on_rate_locked (self, now);
       derate_breaker_publish_locked (self);
     }
 }
@@ -285,6 +211,15 @@ take_half_open_locked (DerateBreaker *self, guint32 probe, DerateOutcome outcome
     }
 }
 
+/* A success that is none of the window's: it must not be taken for one when the cells are summed.
+ */
+static void
+keep_from_window (DerateBreaker *self)
+{
+  if (self->slices != NULL)
+    self->slices->seen++;
+}
+
 /* Counts an ended call, late or not. */
 static void
 count_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gboolean late, gint64 now)
@@ -299,7 +234,11 @@ count_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gboolea
       if (slow)
         self->slow_successes++;
       else
-        derate_shard_add (self->cells + CELL_SUCCESS, 1);
+        {
+          derate_shard_add (self->cells + CELL_SUCCESS, 1);
+          if (late || self->state != DERATE_BREAKER_STATE_CLOSED)
+            keep_from_window (self);
+        }
       self->seen_successes++;
       if (late)
         self->success_mark++;
@@ -325,6 +264,26 @@ measure (DerateBreaker *self, GTimeSpan span)
   return slow_after > 0 && span >= slow_after;
 }
 
+/* Whether one more good success is only to be counted by its thread. */
+static inline gboolean
+changes_nothing (DerateBreaker *self, guint64 word, gint64 now)
+{
+  if (word != derate_breaker_load_word (self))
+    return FALSE;
+  if (word & WORD_TIMED)
+    return now < __atomic_load_n (&self->quiet_until, __ATOMIC_RELAXED);
+  return (word & WORD_QUIET) != 0;
+}
+
+/* A success that is measured by nothing else need not be dated to the microsecond. */
+static inline gint64
+read_clock (DerateBreaker *self, const DeratePermitData *permit, DerateOutcome outcome)
+{
+  if (outcome == OUTCOME_SUCCESS && permit->start == 0 && !(permit->word & WORD_TIMED))
+    return derate_clock_read_coarsely (self->clock);
+  return derate_clock_get_time (self->clock);
+}
+
 /* The end of a call that is not simply one more success of a healthy breaker. */
 void
 derate_breaker_record (DerateBreaker *self, const DeratePermitData *permit, DerateOutcome outcome)
@@ -342,10 +301,9 @@ derate_breaker_record (DerateBreaker *self, const DeratePermitData *permit, Dera
       return;
     }
 
-  now = derate_clock_get_time (self->clock);
+  now = read_clock (self, permit, outcome);
   slow = outcome != OUTCOME_NEUTRAL && permit->start != 0 && measure (self, now - permit->start);
-  if (outcome == OUTCOME_SUCCESS && !slow && (permit->word & WORD_QUIET) &&
-      permit->word == derate_breaker_load_word (self))
+  if (outcome == OUTCOME_SUCCESS && !slow && changes_nothing (self, permit->word, now))
     {
       derate_shard_add (self->cells + CELL_SUCCESS, 1);
       return;
@@ -355,6 +313,8 @@ derate_breaker_record (DerateBreaker *self, const DeratePermitData *permit, Dera
   derate_breaker_expire_leases_locked (self, now);
   late = permit->word >> WORD_GENERATION_SHIFT != self->generation;
   first = outcome == OUTCOME_FAILURE && !late && self->consecutive_failures == 0;
+  if (!late && self->state == DERATE_BREAKER_STATE_CLOSED)
+    derate_breaker_turn_window_locked (self, now);
   count_locked (self, outcome, slow, late, now);
   if (first)
     self->success_mark = derate_breaker_count_successes_locked (self);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-breaker-machine-private.h"
 
-#include <math.h>
-
 /* What a breaker has counted. */
 
 guint64
@@ -26,35 +24,9 @@ derate_breaker_observe_locked (DerateBreaker *self, gint64 now)
 
   if (successes != self->seen_successes)
     self->last_success = now;
-  if (self->window != NULL && derate_breaker_counts_is_quiet (self->window))
-    derate_breaker_counts_restamp (self->window, successes - self->seen_successes, self->seen_time);
+  derate_breaker_look_at_window_locked (self, now, successes - self->seen_successes);
   self->seen_successes = successes;
   self->seen_time = now;
-}
-
-static double
-rate_of (DerateBreaker *self, guint part)
-{
-  const DerateBreakerCounts *window = self->window;
-
-  if (window == NULL || self->mode == DERATE_BREAKER_MODE_DISABLED ||
-      window->fill < derate_breaker_settings_get_minimum_calls (self->settings))
-    return NAN;
-  return (double)part / window->fill;
-}
-
-double
-derate_breaker_get_failure_rate_locked (DerateBreaker *self)
-{
-  return self->window != NULL ? rate_of (self, self->window->failures) : NAN;
-}
-
-double
-derate_breaker_get_slow_rate_locked (DerateBreaker *self)
-{
-  if (self->window == NULL || self->settings->slow_call_duration == 0)
-    return NAN;
-  return rate_of (self, self->window->slow);
 }
 
 void
@@ -79,9 +51,13 @@ derate_breaker_read_totals_locked (DerateBreaker *self, DerateBreakerTotals *tot
 void
 derate_breaker_get_totals (DerateBreaker *breaker, DerateBreakerTotals *totals)
 {
+  gint64 now;
+
   g_return_if_fail (DERATE_IS_BREAKER (breaker));
 
+  now = derate_clock_get_time (breaker->clock);
   g_mutex_lock (&breaker->mutex);
+  derate_breaker_observe_locked (breaker, now);
   derate_breaker_read_totals_locked (breaker, totals);
   g_mutex_unlock (&breaker->mutex);
 }
@@ -147,22 +123,22 @@ derate_breaker_get_window (DerateBreaker *breaker,
                            guint *outcomes)
 {
   gint64 now = derate_clock_get_time (breaker->clock);
-  guint n = 0;
+  guint64 n = 0;
   double rate;
 
   g_mutex_lock (&breaker->mutex);
+  derate_breaker_observe_locked (breaker, now);
   rate = derate_breaker_get_failure_rate_locked (breaker);
-  if (breaker->window != NULL)
-    {
-      derate_breaker_observe_locked (breaker, now);
-      n = derate_breaker_counts_since (breaker->window, now - span);
-    }
+  if (breaker->counts != NULL)
+    n = derate_breaker_counts_since (breaker->counts, now - span);
+  else if (breaker->slices != NULL)
+    n = derate_breaker_slices_since (breaker->slices, now - span);
   g_mutex_unlock (&breaker->mutex);
 
   if (failure_rate != NULL)
     *failure_rate = rate;
   if (outcomes != NULL)
-    *outcomes = n;
+    *outcomes = (guint)MIN (n, G_MAXUINT);
 }
 
 gint64

@@ -89,6 +89,20 @@ derate_breaker_counts_add (DerateBreakerCounts *counts, gboolean failed, gboolea
   add_stamped (counts, failed, slow, (guint32)(now >> STAMP_SHIFT));
 }
 
+void
+derate_breaker_counts_get (const DerateBreakerCounts *counts,
+                           guint i,
+                           gboolean *failed,
+                           gboolean *slow,
+                           gint64 *time)
+{
+  guint place = (counts->head + counts->size - counts->fill + i) % counts->size;
+
+  *failed = get_bit (counts->data, place);
+  *slow = get_bit (slow_bits (counts), place);
+  *time = (gint64)stamps (counts)[place] << STAMP_SHIFT;
+}
+
 DerateBreakerCounts *
 derate_breaker_counts_resize (DerateBreakerCounts *counts, guint size)
 {

@@ -34,7 +34,8 @@ derate_breaker_finalize (GObject *object)
   g_clear_pointer (&self->settings, derate_breaker_settings_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_clear_object (&self->clock);
-  g_free (self->window);
+  g_free (self->counts);
+  g_free (self->slices);
   g_free (self->leases);
   g_free (self->zero);
   g_free (self->name);
@@ -117,7 +118,7 @@ derate_breaker_new_with_clock (const char *name,
   g_mutex_lock (&self->mutex);
   self->settings = config != NULL ? derate_breaker_settings_ref (config->settings)
                                   : derate_breaker_settings_new ();
-  derate_breaker_adopt_settings_locked (self);
+  derate_breaker_adopt_settings_locked (self, now);
   derate_breaker_init_locked (self, now);
   g_mutex_unlock (&self->mutex);
 

@@ -171,13 +171,44 @@ do_number (Run *run, const char *key, const char *value)
   return FALSE;
 }
 
+/* All that the window holds. */
+static guint
+count_window (Run *run)
+{
+  guint outcomes = 0;
+
+  derate_breaker_get_window (run->breaker, 400 * G_TIME_SPAN_DAY, NULL, &outcomes);
+  return outcomes;
+}
+
+/* Settings given as KEY:VALUE,KEY:VALUE in place of what was. */
+static void
+reconfigure (Run *run, const char *settings)
+{
+  g_auto (GStrv) list = g_strsplit_set (settings, ":,", -1);
+  g_autoptr (DerateBreakerConfig) config = derate_breaker_dup_config (run->breaker);
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; list[i] != NULL && list[i + 1] != NULL; i += 2)
+    {
+      derate_breaker_config_set_from_string (config, list[i], list[i + 1], &error);
+      g_assert_no_error (error);
+    }
+  derate_breaker_reconfigure (run->breaker, config, &error);
+  g_assert_no_error (error);
+}
+
 static gboolean
 do_pair (Run *run, const char *key, const char *value)
 {
   g_autoptr (GError) error = NULL;
   DerateBreakerMode mode;
 
-  if (g_str_equal (key, "for"))
+  if (g_str_equal (key, "window"))
+    expect_number (run, g_ascii_strtod (value, NULL), count_window (run));
+  else if (g_str_equal (key, "set"))
+    reconfigure (run, value);
+  else if (g_str_equal (key, "for"))
     derate_breaker_open_for (run->breaker, parse_span (value), &error);
   else if (g_str_equal (key, "until"))
     derate_breaker_open_until (run->breaker,

@@ -30,6 +30,10 @@ static const struct
   { "half-open-max-calls", "3" },
   { "success-threshold", "1" },
   { "half-open-lease", "10s" },
+  { "window", "time" },
+  { "window-size", "10s" },
+  { "window-size", "10ms" },
+  { "window-size", "1d" },
   { "half-open-decision", "strict" },
   { "ramp-duration", "0" },
 };
@@ -44,8 +48,10 @@ static const struct
   { "failure-threshold", "" },
   { "failure-threshold", "99999999999" },
   { "window", "rolling" },
-  { "window", "time" },
   { "window-size", "0" },
+  { "window-size", "9ms" },
+  { "window-size", "25h" },
+  { "window-size", "ten" },
   { "window-size", "100001" },
   { "minimum-calls", "0" },
   { "failure-rate-threshold", "0" },
@@ -113,6 +119,17 @@ static const struct
   { "window-size=5 minimum-calls=5", NULL },
   { "window-size=5 minimum-calls=6", "minimum-calls" },
   { "window=none minimum-calls=60", NULL },
+  { "window=time", NULL },
+  { "window=time minimum-calls=60", NULL },
+  { "window=time window-size=5s", NULL },
+  { "window-size=5s window=time", NULL },
+  { "window=time window-size=5", "window-size: '5' is a number of calls" },
+  { "window-size=5 window=time", "window-size: '5' is a number of calls" },
+  { "window-size=5 window=time window-size=5s", NULL },
+  { "window-size=5s", "window-size: '5s' is a duration" },
+  { "window=count window-size=90s", "window-size: '90s' is a duration" },
+  { "window=none window-size=5s", NULL },
+  { "window=time slow-call-duration=1s", NULL },
   { "open-duration=20m", NULL },
   { "open-duration=20m open-duration-max=10m", "open-duration-max" },
   { "slow-call-rate-threshold=0.5", "slow-call-duration" },
@@ -155,6 +172,23 @@ test_setters (void)
   derate_breaker_config_set_open_duration (config, -5);
   g_assert_false (derate_breaker_config_validate (config, &error));
   g_assert_nonnull (strstr (error->message, "open-duration"));
+  derate_breaker_config_set_open_duration (config, G_TIME_SPAN_SECOND);
+
+  g_clear_error (&error);
+  derate_breaker_config_set_window (config, DERATE_BREAKER_WINDOW_TIME);
+  g_assert_true (derate_breaker_config_validate (config, NULL));
+  g_assert_cmpuint (derate_breaker_config_get_minimum_calls (config), ==, 10);
+  derate_breaker_config_set_window_size (config, 20);
+  g_assert_false (derate_breaker_config_validate (config, &error));
+  g_assert_nonnull (strstr (error->message, "window-size"));
+  derate_breaker_config_set_window_duration (config, G_TIME_SPAN_MINUTE);
+  g_assert_true (derate_breaker_config_validate (config, NULL));
+  g_clear_error (&error);
+  derate_breaker_config_set_window_duration (config, 0);
+  g_assert_false (derate_breaker_config_validate (config, &error));
+  g_assert_nonnull (strstr (error->message, "window-size"));
+  derate_breaker_config_set_window (config, (DerateBreakerWindow)7);
+  g_assert_false (derate_breaker_config_validate (config, NULL));
 }
 
 static void
@@ -177,6 +211,8 @@ test_defaults (void)
   g_assert_cmpuint (derate_breaker_config_get_half_open_max_calls (config), ==, 1);
   g_assert_cmpuint (derate_breaker_config_get_success_threshold (config), ==, 2);
   g_assert_cmpint (derate_breaker_config_get_half_open_lease (config), ==, 60 * G_TIME_SPAN_SECOND);
+
+  g_assert_cmpint (derate_breaker_config_get_window_duration (config), ==, 10 * G_TIME_SPAN_SECOND);
 
   derate_breaker_config_set_window_size (config, 20);
   derate_breaker_config_set_open_duration (config, G_TIME_SPAN_HOUR);
