@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-rule-set-private.h"
 
+#include <string.h>
+
 /* Is there a state in which one service getting worse makes the level better?
  *
  * Enumerating the states is 3^n. Instead: the level can only get better if a rule stops holding,
@@ -9,7 +11,9 @@
  * for in which R holds before, and neither R nor any rule at least as bad holds after. States are
  * built service by service; a partial one is given up as soon as some rule is settled the wrong
  * way. Services that neither stand in R nor in a term of that kind are healthy without loss:
- * everything that speaks of them then holds least. Each partial state is a step. */
+ * everything that speaks of them then holds least. Nor are states gone through that no term tells
+ * apart, nor any where a rule follows from R term by term, as one does that was written to cover
+ * it. Each partial state is a step. */
 
 typedef enum
 {
@@ -31,7 +35,8 @@ typedef struct
   guint input; /* the one that worsens */
   DerateHealthStatus *cell; /* before; UNSET while open */
   GPtrArray *others; /* rules at least as bad as R that are not settled yet */
-  GArray *open; /* inputs to go through */
+  GArray *open; /* (element-type guint) inputs to go through */
+  gboolean *tells; /* [input][status]: whether a term tells it from the status before */
 } Search;
 
 /* Of input @i before, or with @after once the input has worsened. */
@@ -106,6 +111,12 @@ ask_state (const Search *search)
   return settled ? YES : MAYBE;
 }
 
+static gboolean *
+telling (const Search *search, guint input, guint status)
+{
+  return &search->tells[input * (DERATE_HEALTH_STATUS_DOWN + 1) + status];
+}
+
 static DerateRuleProof
 go_through (Search *search, guint depth)
 {
@@ -125,6 +136,8 @@ go_through (Search *search, guint depth)
     {
       DerateRuleProof proof;
 
+      if (status > DERATE_HEALTH_STATUS_HEALTHY && !*telling (search, input, status))
+        continue;
       search->cell[input] = status;
       proof = go_through (search, depth + 1);
       if (proof != DERATE_RULE_PROOF_MONOTONE)
@@ -164,10 +177,76 @@ open_inputs (Search *search)
         open_inputs_of (search, &search->rules[i].terms[j]);
 }
 
+static gboolean
+has_input (const DerateCompiledTerm *term, guint input)
+{
+  for (guint i = 0; i < term->n_inputs; i++)
+    if (term->inputs[i] == input)
+      return TRUE;
+  return FALSE;
+}
+
+/* Whether @term holds after the input has worsened because @cause held before. */
+static gboolean
+term_follows (const Search *search, const DerateCompiledTerm *cause, const DerateCompiledTerm *term)
+{
+  guint from = search->cell[search->input];
+
+  if (term->need > cause->need)
+    return FALSE;
+  for (guint status = DERATE_HEALTH_STATUS_HEALTHY; status <= DERATE_HEALTH_STATUS_DOWN; status++)
+    if (derate_compiled_term_accepts (cause, status) &&
+        !derate_compiled_term_accepts (term, status))
+      return FALSE;
+  if (has_input (cause, search->input) && derate_compiled_term_accepts (cause, from) &&
+      !derate_compiled_term_accepts (term, from + 1))
+    return FALSE;
+  for (guint i = 0; i < cause->n_inputs; i++)
+    if (!has_input (term, cause->inputs[i]))
+      return FALSE;
+  return TRUE;
+}
+
+/* Term by term, so not every rule that follows is seen to. */
+static gboolean
+rule_follows (const Search *search, const DerateCompiledRule *rule)
+{
+  for (guint i = 0; i < rule->n_terms; i++)
+    {
+      gboolean follows = ask_term (search, &rule->terms[i], TRUE) == YES;
+
+      for (guint j = 0; !follows && j < search->stops->n_terms; j++)
+        follows = term_follows (search, &search->stops->terms[j], &rule->terms[i]);
+      if (!follows)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+note_tells (Search *search, const DerateCompiledRule *rule)
+{
+  for (guint i = 0; i < rule->n_terms; i++)
+    for (guint status = DERATE_HEALTH_STATUS_DEGRADED; status <= DERATE_HEALTH_STATUS_DOWN;
+         status++)
+      {
+        const DerateCompiledTerm *term = &rule->terms[i];
+
+        if (derate_compiled_term_accepts (term, status) ==
+            derate_compiled_term_accepts (term, status - 1))
+          continue;
+        for (guint j = 0; j < term->n_inputs; j++)
+          *telling (search, term->inputs[j], status) = TRUE;
+      }
+}
+
 /* The rules that could still hold afterwards; FALSE when one does for certain. */
 static gboolean
 collect_others (Search *search)
 {
+  memset (search->tells, 0,
+          search->n_inputs * (DERATE_HEALTH_STATUS_DOWN + 1) * sizeof *search->tells);
+  note_tells (search, search->stops);
   g_ptr_array_set_size (search->others, 0);
   for (guint i = 0; i < search->n_rules; i++)
     {
@@ -177,10 +256,12 @@ collect_others (Search *search)
       if (rule == search->stops || rule->level < search->stops->level)
         continue;
       answer = ask_rule (search, rule, TRUE);
-      if (answer == YES)
+      if (answer == YES || (answer == MAYBE && rule_follows (search, rule)))
         return FALSE;
-      if (answer == MAYBE)
-        g_ptr_array_add (search->others, (gpointer)rule);
+      if (answer == NO)
+        continue;
+      g_ptr_array_add (search->others, (gpointer)rule);
+      note_tells (search, rule);
     }
   return TRUE;
 }
@@ -234,16 +315,19 @@ derate_rule_proof (const DerateCompiledRule *rules,
                    guint n_rules,
                    guint n_inputs,
                    DerateHealthStatus *cell,
-                   guint *input)
+                   guint *input,
+                   guint *n_steps)
 {
   g_autoptr (GPtrArray) others = g_ptr_array_new ();
   g_autoptr (GArray) open = g_array_new (FALSE, FALSE, sizeof (guint));
-  Search search = { rules, n_rules, n_inputs, 0, NULL, 0, cell, others, open };
+  g_autofree gboolean *tells = g_new0 (gboolean, n_inputs * (DERATE_HEALTH_STATUS_DOWN + 1));
+  Search search = { rules, n_rules, n_inputs, 0, NULL, 0, cell, others, open, tells };
   DerateRuleProof proof = DERATE_RULE_PROOF_MONOTONE;
 
   for (guint i = 0; i < n_rules && proof == DERATE_RULE_PROOF_MONOTONE; i++)
     proof = try_rule (&search, &rules[i]);
   *input = search.input;
+  *n_steps = search.n_steps;
   for (guint i = 0; i < n_inputs; i++)
     if (cell[i] == UNSET)
       cell[i] = DERATE_HEALTH_STATUS_HEALTHY;

@@ -55,11 +55,16 @@ typedef enum
 
 #define DERATE_RULE_PROOF_MAX_STEPS 100000
 
-/* On BROKEN, @cell (of @n_inputs) has the better-served state and @input the one that worsens. */
+/* On BROKEN, @cell (of @n_inputs) has the better-served state and @input the one that worsens.
+ * @n_steps: how many partial states were looked at. */
 DerateRuleProof derate_rule_proof (const DerateCompiledRule *rules,
                                    guint                     n_rules,
                                    guint                     n_inputs,
                                    DerateHealthStatus       *cell,
-                                   guint                    *input);
+                                   guint                    *input,
+                                   guint                    *n_steps);
+
+/* How many steps it took to prove @set. */
+guint derate_rule_set_get_n_proof_steps (DerateRuleSet *set);
 
 G_END_DECLS

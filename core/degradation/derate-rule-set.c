@@ -22,6 +22,7 @@ struct _DerateRuleSet
   GPtrArray *rules; /* (element-type DerateRule), in the order of report */
   GHashTable *index; /* name → place in inputs + 1 */
   DerateCompiledRule *compiled;
+  guint n_proof_steps;
 };
 
 G_DEFINE_BOXED_TYPE (DerateRuleSet, derate_rule_set, derate_rule_set_ref, derate_rule_set_unref)
@@ -157,17 +158,21 @@ compile (DerateRuleSet *set, GError **error)
   return TRUE;
 }
 
+/* All of it where that can be read; else what is not healthy, and @changed. */
 static char *
-describe_cell (DerateRuleSet *set, const DerateHealthStatus *cell)
+describe_cell (DerateRuleSet *set, const DerateHealthStatus *cell, guint changed)
 {
   GString *text = g_string_new (NULL);
+  gboolean is_short = set->inputs->len <= TABLE_MAX_INPUTS;
   DerateRule *rule = NULL;
   DerateLevel level = derate_rule_set_evaluate (set, cell, set->inputs->len, &rule);
 
   for (guint i = 0; i < set->inputs->len; i++)
-    g_string_append_printf (text, "%s=%s ",
-                            derate_rule_input_get_service (g_ptr_array_index (set->inputs, i)),
-                            derate_health_status_get_nick (cell[i]));
+    if (is_short || i == changed || cell[i] != DERATE_HEALTH_STATUS_HEALTHY)
+      g_string_append_printf (text, "%s=%s ",
+                              derate_rule_input_get_service (g_ptr_array_index (set->inputs, i)),
+                              derate_health_status_get_nick (cell[i]));
+  g_string_append (text, is_short ? "" : "(all others healthy) ");
   g_string_append_printf (text, "is %s (rule “%s”)", derate_level_get_nick (level),
                           derate_rule_get_id (rule));
   return g_string_free (text, FALSE);
@@ -181,7 +186,8 @@ prove (DerateRuleSet *set, GError **error)
   g_autofree char *worse = NULL;
   guint input = 0;
 
-  switch (derate_rule_proof (set->compiled, set->rules->len, set->inputs->len, cell, &input))
+  switch (derate_rule_proof (set->compiled, set->rules->len, set->inputs->len, cell, &input,
+                             &set->n_proof_steps))
     {
     case DERATE_RULE_PROOF_MONOTONE:
       return TRUE;
@@ -193,9 +199,9 @@ prove (DerateRuleSet *set, GError **error)
       return FALSE;
     case DERATE_RULE_PROOF_BROKEN:
     default:
-      better = describe_cell (set, cell);
+      better = describe_cell (set, cell, input);
       cell[input]++;
-      worse = describe_cell (set, cell);
+      worse = describe_cell (set, cell, input);
       g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG,
                    "rules: making “%s” worse makes the level better: %s, but %s",
                    derate_rule_input_get_service (g_ptr_array_index (set->inputs, input)), better,
@@ -295,6 +301,12 @@ GPtrArray *
 derate_rule_set_get_rules (DerateRuleSet *set)
 {
   return set->rules;
+}
+
+guint
+derate_rule_set_get_n_proof_steps (DerateRuleSet *set)
+{
+  return set->n_proof_steps;
 }
 
 static gboolean

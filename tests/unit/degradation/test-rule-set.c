@@ -371,7 +371,10 @@ test_too_complex (void)
   g_autoptr (GString) worse = g_string_new ("14of:");
   g_autoptr (GPtrArray) rules = NULL;
   g_autoptr (GError) error = NULL;
-  const char *texts[] = { "exact", NULL, "limited", "worse", NULL, "limited", NULL };
+  g_autofree char *with = NULL;
+  g_autofree char *without = NULL;
+  const char *texts[] = { "exact",   NULL,      "limited", "with",    NULL,
+                          "limited", "without", NULL,      "limited", NULL };
 
   for (guint i = 0; i < 28; i++)
     {
@@ -380,8 +383,12 @@ test_too_complex (void)
     }
   g_string_append (exact, "=degraded");
   g_string_append (worse, ">=degraded");
+  /* Either of the two holds where the first did, but neither follows from it alone. */
+  with = g_strconcat ("s40=healthy ", worse->str, NULL);
+  without = g_strconcat ("s40>=degraded ", worse->str, NULL);
   texts[1] = exact->str;
-  texts[4] = worse->str;
+  texts[4] = with;
+  texts[7] = without;
   rules = make_rules (texts);
 
   g_assert_null (derate_rule_set_new (inputs, rules, DERATE_RULE_SET_MODE_REPLACE, &error));
