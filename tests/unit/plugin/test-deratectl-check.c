@@ -160,6 +160,45 @@ test_json (void)
   g_assert_cmpint (g_unlink (path), ==, 0);
 }
 
+/* The shipped table, as the tests of the rules have it as well. */
+static void
+test_default_table (void)
+{
+  g_autofree char *path = write_config ("[service database]\nrole=database\n"
+                                        "[service redis]\nrole=cache\n"
+                                        "[service openai]\nrole=ai\n[service s3]\nrole=storage\n");
+  g_autofree char *text = NULL;
+  g_auto (GStrv) cells = NULL;
+  g_auto (GStrv) lines = NULL;
+  g_auto (Answer) answer = { NULL };
+  guint n_lines = 0;
+  guint n_cells = 0;
+
+  g_assert_true (g_file_get_contents (g_getenv ("LEVELS_TABLE"), &text, NULL, NULL));
+  run (&answer, "check-config", NULL, path);
+  g_assert_cmpint (answer.status, ==, 0);
+  cells = g_strsplit (text, "\n", -1);
+  lines = g_strsplit (answer.out, "\n", -1);
+  while (lines[n_lines] != NULL && !g_str_has_prefix (lines[n_lines], "database  redis"))
+    n_lines++;
+  for (guint i = 0; cells[i] != NULL; i++)
+    {
+      g_autoptr (GRegex) spaces = g_regex_new ("\\s+", 0, 0, NULL);
+      g_autofree char *line = NULL;
+      g_autofree char *cell = NULL;
+
+      if (cells[i][0] == '#' || cells[i][0] == '\0')
+        continue;
+      n_cells++;
+      g_assert_nonnull (lines[n_lines]);
+      line = g_regex_replace (spaces, g_strchomp (lines[++n_lines]), -1, 0, " ", 0, NULL);
+      cell = g_regex_replace (spaces, g_strchomp (cells[i]), -1, 0, " ", 0, NULL);
+      g_assert_cmpstr (line, ==, cell);
+    }
+  g_assert_cmpuint (n_cells, ==, 81);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+}
+
 static void
 test_json_of_seven (void)
 {
@@ -192,6 +231,7 @@ main (int argc, char **argv)
       g_test_add_data_func (path, GSIZE_TO_POINTER (i), test_config);
     }
   g_test_add_func ("/deratectl/check-config/json", test_json);
+  g_test_add_func ("/deratectl/check-config/default-table", test_default_table);
   g_test_add_func ("/deratectl/check-config/json-of-seven", test_json_of_seven);
   return g_test_run ();
 }
