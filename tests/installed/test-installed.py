@@ -94,6 +94,23 @@ class InstalledTest(unittest.TestCase):
             done = self.run_here(self.prefix / "bin/deratectl", "check-plugin", folder / name)
             self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_python(self):
+        """The overrides are where this Python finds them, were the stage its prefix."""
+        found = list((self.top / "stage").rglob("Derate.py"))
+        if not list(self.prefix.rglob("Derate-1.typelib")):
+            self.assertEqual(found, [])
+            return
+        folder = found[0].parents[2]
+        real = "/" + str(folder.relative_to(self.top / "stage"))
+        self.assertTrue(real in sys.path or not os.path.exists(real), real)
+        environment = {**self.environment, "PYTHONPATH": str(folder),
+                       "PYTHONDONTWRITEBYTECODE": "1", "GI_TYPELIB_PATH":
+                       str(next(self.prefix.rglob("Derate-1.typelib")).parent)}
+        done = subprocess.run([sys.executable, "-c", "from gi.repository import Derate\n"
+                               "print(Derate.circuit_breaker('sea')(len)('tide'))"],
+                              env=environment, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (0, "4\n"), done.stderr)
+
     def test_one_include_of_each_library(self):
         packages = sorted(path.stem for path in self.pc.glob("derate-*.pc"))
         self.assertEqual(packages, ["derate-1", "derate-fallbacks-1", "derate-http-1",
