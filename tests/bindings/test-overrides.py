@@ -40,6 +40,13 @@ class ConfigTest(BreakerTest):
         for window in ("none", Derate.BreakerWindow.NONE):
             self.assertEqual(self.make(window=window).dup_config().get_window(),
                              Derate.BreakerWindow.NONE)
+        for window in ("time", Derate.BreakerWindow.TIME):
+            for size in (2.5, "2500ms", datetime.timedelta(seconds=2.5)):
+                config = self.make(window_size=size, window=window).dup_config()
+                self.assertEqual((config.get_window(), config.get_window_duration()),
+                                 (Derate.BreakerWindow.TIME, 2500000))
+        self.assertEqual(self.make(window_size=20, window="count").dup_config().get_window_size(),
+                         20)
 
     def test_wrong_settings(self):
         for settings, kind, word in (({"treshold": 3}, TypeError, "treshold"),

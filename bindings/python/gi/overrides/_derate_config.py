@@ -43,11 +43,14 @@ def make_config(settings):
         if "open_duration" in settings:
             raise TypeError("recovery_timeout and open_duration are the same")
         settings["open_duration"] = settings.pop("recovery_timeout")
+    spans = _DURATIONS
+    if settings.get("window") in ("time", Derate.BreakerWindow.TIME):
+        spans += ("window-size",)
     config = Derate.BreakerConfig.new_from_environment()
     for word, value in settings.items():
         key = word.replace("_", "-")
         if not Derate.BreakerConfig.has_key(key):
             raise TypeError(f"a circuit breaker has no setting {word!r}")
-        _set(config.set_from_string, key, _to_text(word, value, key in _DURATIONS))
+        _set(config.set_from_string, key, _to_text(word, value, key in spans))
     _set(config.validate)
     return config
