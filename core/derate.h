@@ -5,6 +5,7 @@
 
 #include <derate-breaker-collector.h>
 #include <derate-breaker-config.h>
+#include <derate-breaker-policy.h>
 #include <derate-breaker-registry.h>
 #include <derate-breaker-state.h>
 #include <derate-breaker-stats.h>
@@ -41,6 +42,7 @@
 #include <derate-metrics-writer.h>
 #include <derate-network-address.h>
 #include <derate-permit.h>
+#include <derate-pipeline.h>
 #include <derate-plugin-loader.h>
 #include <derate-plugin.h>
 #include <derate-policy.h>
@@ -55,5 +57,6 @@
 #include <derate-service-role.h>
 #include <derate-service.h>
 #include <derate-time-span.h>
+#include <derate-timeout.h>
 #include <derate-version.h>
 #include <derate-visibility.h>

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 /* One call in the calling thread. It lives on the stack; nothing here is allocated. */
 typedef struct _DerateCallContext DerateCallContext;
+typedef struct _DerateCallToken DerateCallToken;
 struct _DerateCallContext
 {
   DeratePolicy *const *stages;
@@ -24,7 +25,9 @@ struct _DerateCallContext
   /* A stage that sets one of these for its attempt puts the old one back. */
   GCancellable *cancellable; /* (nullable) */
   gint64 deadline;           /* the earliest so far, DERATE_CLOCK_NEVER */
+  DerateClock *clock;        /* (nullable) the deadline's */
 
+  DerateCallToken *token; /* (nullable) of derate_call_dup_cancellable () */
   DerateFallbackResult *fallback; /* (nullable) where the answer is from, if not the operation */
 };
 
@@ -44,6 +47,7 @@ struct _DeratePolicy
 
   DeratePolicy **stages; /* itself alone, unless it is a pipeline */
   guint n_stages;
+  gboolean used; /* atomic: called once, so nothing may change any more */
 };
 
 struct _DeratePolicyClass
@@ -81,15 +85,44 @@ void derate_stage_start (DerateAsyncCall *call,
                          DerateStageDone  done,
                          gpointer         data);
 
+/* As derate_stage_start (), but answers G_IO_ERROR_CANCELLED at once when @cancellable (nullable)
+ * is cancelled, though what it started goes on; that answer is dropped. For a stage that holds
+ * something which must not wait for an operation that ignores cancellation. */
+void derate_stage_start_cancellable (DerateAsyncCall *call,
+                                     guint            index,
+                                     GCancellable    *cancellable,
+                                     DerateStageDone  done,
+                                     gpointer         data);
+
 DerateAsyncCall *derate_async_call_ref (DerateAsyncCall *call);
 void derate_async_call_unref (DerateAsyncCall *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateAsyncCall, derate_async_call_unref)
 
 DerateRequest *derate_async_call_get_request (DerateAsyncCall *call); /* (nullable) */
 GMainContext *derate_async_call_get_context (DerateAsyncCall *call);
+guint derate_async_call_count_attempts (DerateAsyncCall *call); /* times the operation was begun */
 
-/* The answer is a fallback's. Takes @result. */
+/* Where an answer of a fallback is from: the answer is the value of @result itself, by which it is
+ * known from a real one. Takes @result. */
 void derate_async_call_set_fallback (DerateAsyncCall      *call,
                                      DerateFallbackResult *result);
+
+/* Whether settings may change still; g_critical where they may not. */
+gboolean derate_policy_may_change (DeratePolicy *policy);
+void derate_policy_set_used (DeratePolicy *policy);
+
+/* The call that this thread is making; (nullable) outer. */
+DerateCallContext *derate_call_context_get_current (void);
+
+/* Forgets what derate_call_dup_cancellable () made; what the operation kept of it is then never
+ * cancelled. Before a stage puts another deadline in place. */
+void derate_call_token_release (DerateCallContext *context);
+
+/* Cancels @child when @parent (nullable) is cancelled, in that thread. Nothing here waits, so it
+ * may be undone in any thread, also in a handler of @parent. */
+gulong derate_cancellable_chain (GCancellable *parent,
+                                 GCancellable *child);
+void derate_cancellable_unchain (GCancellable *parent,
+                                 gulong       *id);
 
 G_END_DECLS

@@ -57,4 +57,7 @@ GVariant *derate_policy_call_finish (DeratePolicy          *policy,
 DERATE_AVAILABLE_IN_1_0
 gint64 derate_call_get_deadline (void);
 
+DERATE_AVAILABLE_IN_1_0
+GCancellable *derate_call_dup_cancellable (void);
+
 G_END_DECLS

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-policy-private.h"
+
+#include "derate-call-private.h"
+#include "derate-error.h"
+
+/* Threads: a call belongs to the context it was started in. An operation may answer in any thread;
+ * from another one the answer comes as a source of that context. */
+
+struct _DerateAsyncCall
+{
+  DeratePolicy *policy;
+  DerateRequest *request;
+  DerateCallStartFunc func;
+  gpointer func_data;
+  GDestroyNotify func_destroy;
+  GMainContext *context;
+  GThread *thread;
+  GSList *fallbacks; /* (element-type DerateFallbackResult) several, when attempts overlap */
+  guint n_attempts;
+};
+
+/* An answer of the operation, on its way to the call's context. */
+typedef struct
+{
+  DerateAsyncCall *call;
+  DerateStageDone done;
+  gpointer data;
+  GVariant *answer;
+  GError *error;
+} Arrival;
+
+/* An attempt and its cancellation: whichever comes first answers. */
+typedef struct
+{
+  guint refs;
+  DerateStageDone done; /* NULL once answered */
+  gpointer data;
+  GSource *source; /* (nullable) */
+} Race;
+
+static void
+async_call_clear (gpointer data)
+{
+  DerateAsyncCall *call = data;
+
+  if (call->func_destroy != NULL)
+    call->func_destroy (call->func_data);
+  g_clear_pointer (&call->request, derate_request_unref);
+  g_slist_free_full (call->fallbacks, (GDestroyNotify)derate_fallback_result_unref);
+  g_clear_pointer (&call->context, g_main_context_unref);
+  g_clear_object (&call->policy);
+}
+
+DerateAsyncCall *
+derate_async_call_ref (DerateAsyncCall *call)
+{
+  return g_atomic_rc_box_acquire (call);
+}
+
+void
+derate_async_call_unref (DerateAsyncCall *call)
+{
+  g_atomic_rc_box_release_full (call, async_call_clear);
+}
+
+DerateRequest *
+derate_async_call_get_request (DerateAsyncCall *call)
+{
+  return call->request;
+}
+
+GMainContext *
+derate_async_call_get_context (DerateAsyncCall *call)
+{
+  return call->context;
+}
+
+void
+derate_async_call_set_fallback (DerateAsyncCall *call, DerateFallbackResult *result)
+{
+  call->fallbacks = g_slist_prepend (call->fallbacks, result);
+}
+
+guint
+derate_async_call_count_attempts (DerateAsyncCall *call)
+{
+  return call->n_attempts;
+}
+
+static void
+arrival_free (gpointer data)
+{
+  Arrival *arrival = data;
+
+  g_clear_pointer (&arrival->answer, g_variant_unref);
+  g_clear_error (&arrival->error);
+  derate_async_call_unref (arrival->call);
+  g_free (arrival);
+}
+
+static gboolean
+arrive (gpointer data)
+{
+  Arrival *arrival = data;
+
+  arrival->done (arrival->data, g_steal_pointer (&arrival->answer),
+                 g_steal_pointer (&arrival->error));
+  return G_SOURCE_REMOVE;
+}
+
+/* The operation has answered, in any thread. */
+static void
+on_operation_done (gpointer data, GVariant *answer, GError *error)
+{
+  Arrival *arrival = data;
+  DerateAsyncCall *call = arrival->call;
+  g_autoptr (GSource) source = NULL;
+
+  arrival->answer = answer;
+  arrival->error = error;
+  if (call->thread == g_thread_self ())
+    {
+      arrive (arrival);
+      arrival_free (arrival);
+      return;
+    }
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[derate] answer");
+  g_source_set_callback (source, arrive, arrival, arrival_free);
+  g_source_attach (source, call->context);
+}
+
+void
+derate_stage_start (DerateAsyncCall *call,
+                    guint index,
+                    GCancellable *cancellable,
+                    DerateStageDone done,
+                    gpointer data)
+{
+  DeratePolicy *policy;
+  Arrival *arrival;
+  GError *error = NULL;
+
+  if (index < call->policy->n_stages)
+    {
+      policy = call->policy->stages[index];
+      DERATE_POLICY_GET_CLASS (policy)->start (policy, call, index + 1, cancellable, done, data);
+      return;
+    }
+  if (g_cancellable_set_error_if_cancelled (cancellable, &error))
+    {
+      done (data, NULL, error);
+      return;
+    }
+  call->n_attempts++;
+  arrival = g_new0 (Arrival, 1);
+  arrival->call = derate_async_call_ref (call);
+  arrival->done = done;
+  arrival->data = data;
+  call->func (derate_call_new (on_operation_done, arrival), cancellable, call->func_data);
+}
+
+static void
+race_unref (gpointer data)
+{
+  Race *race = data;
+
+  if (--race->refs > 0)
+    return;
+  g_clear_pointer (&race->source, g_source_unref);
+  g_free (race);
+}
+
+/* Takes both. */
+static void
+race_end (Race *race, GVariant *answer, GError *error)
+{
+  DerateStageDone done = g_steal_pointer (&race->done);
+
+  if (race->source != NULL)
+    g_source_destroy (race->source);
+  if (done != NULL)
+    {
+      done (race->data, answer, error);
+      return;
+    }
+  g_clear_pointer (&answer, g_variant_unref);
+  g_clear_error (&error);
+}
+
+static gboolean
+on_cancelled (GCancellable *cancellable, gpointer data)
+{
+  race_end (data, NULL,
+            g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_attempt_done (gpointer data, GVariant *answer, GError *error)
+{
+  Race *race = data;
+
+  race_end (race, answer, error);
+  race_unref (race);
+}
+
+/* The source is made after the stages inside have made theirs, and so they end first. */
+void
+derate_stage_start_cancellable (DerateAsyncCall *call,
+                                guint index,
+                                GCancellable *cancellable,
+                                DerateStageDone done,
+                                gpointer data)
+{
+  Race *race;
+
+  if (cancellable == NULL)
+    {
+      derate_stage_start (call, index, NULL, done, data);
+      return;
+    }
+  race = g_new0 (Race, 1);
+  race->refs = 2;
+  race->done = done;
+  race->data = data;
+  derate_stage_start (call, index, cancellable, on_attempt_done, race);
+  if (race->done != NULL)
+    {
+      race->refs++;
+      race->source = g_cancellable_source_new (cancellable);
+      g_source_set_priority (race->source, G_PRIORITY_DEFAULT);
+      g_source_set_static_name (race->source, "[derate] cancelled");
+      g_source_set_callback (race->source, G_SOURCE_FUNC (on_cancelled), race, race_unref);
+      g_source_attach (race->source, call->context);
+    }
+  race_unref (race);
+}
+
+static void
+on_call_done (gpointer data, GVariant *answer, GError *error)
+{
+  GTask *task = data;
+
+  if (answer != NULL)
+    g_task_return_pointer (task, answer, (GDestroyNotify)g_variant_unref);
+  else
+    g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
+/**
+ * derate_policy_call_async:
+ * @policy: a policy
+ * @request: (nullable): what is asked for; without it, a write that must not be made twice
+ * @func: (scope notified) (closure func_data) (destroy func_destroy): starts the call, in this
+ *   thread; it may be called never, or several times
+ * @func_data: given to @func
+ * @func_destroy: (nullable): frees @func_data when the last attempt has ended
+ * @cancellable: (nullable): ends the call early; when it is cancelled already nothing is called or
+ *   counted
+ * @callback: (scope async) (closure user_data): called in this thread's default context
+ * @user_data: given to @callback
+ *
+ * Makes a call under @policy. An attempt may be answered in any thread; the policies act, and call
+ * @func again, in the thread that called this, when its context runs.
+ *
+ * A call that is cancelled ends with %G_IO_ERROR_CANCELLED as soon as that context runs, though its
+ * operation may go on for ever: what it answers then is dropped, and only what counts operations
+ * under way, such as a bulkhead, still waits for it.
+ *
+ * Since: 1.0
+ */
+void
+derate_policy_call_async (DeratePolicy *policy,
+                          DerateRequest *request,
+                          DerateCallStartFunc func,
+                          gpointer func_data,
+                          GDestroyNotify func_destroy,
+                          GCancellable *cancellable,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data)
+{
+  g_autoptr (DerateAsyncCall) call = NULL;
+  GTask *task;
+  GError *error = NULL;
+
+  g_return_if_fail (DERATE_IS_POLICY (policy) && func != NULL);
+
+  if (!__atomic_load_n (&policy->used, __ATOMIC_RELAXED))
+    derate_policy_set_used (policy);
+  task = g_task_new (policy, cancellable, callback, user_data);
+  g_task_set_source_tag (task, derate_policy_call_async);
+  g_task_set_check_cancellable (task, FALSE);
+
+  call = g_atomic_rc_box_new0 (DerateAsyncCall);
+  call->policy = g_object_ref (policy);
+  call->request = request != NULL ? derate_request_ref (request) : NULL;
+  call->func = func;
+  call->func_data = func_data;
+  call->func_destroy = func_destroy;
+  call->context = g_main_context_ref_thread_default ();
+  call->thread = g_thread_self ();
+  g_task_set_task_data (task, derate_async_call_ref (call),
+                        (GDestroyNotify)derate_async_call_unref);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, &error))
+    on_call_done (task, NULL, error);
+  else
+    derate_stage_start_cancellable (call, 0, cancellable, on_call_done, task);
+}
+
+/* Where @answer (nullable) is from; NULL: it is the real one. (transfer full) */
+static DerateFallbackResult *
+find_fallback (DerateAsyncCall *call, GVariant *answer)
+{
+  for (GSList *link = call->fallbacks; answer != NULL && link != NULL; link = link->next)
+    if (derate_fallback_result_get_value (link->data) == answer)
+      return derate_fallback_result_ref (link->data);
+  return NULL;
+}
+
+/**
+ * derate_policy_call_finish:
+ * @policy: a policy
+ * @result: what the callback was given
+ * @fallback: (out) (optional) (nullable) (transfer full): where the answer came from, when it is a
+ *   fallback's; %NULL when it is the real one
+ * @error: return location for what went wrong: a refusal of one of the policies, or the error of
+ *   the last attempt
+ *
+ * Ends derate_policy_call_async().
+ *
+ * Returns: (transfer full): the answer
+ *
+ * Since: 1.0
+ */
+GVariant *
+derate_policy_call_finish (DeratePolicy *policy,
+                           GAsyncResult *result,
+                           DerateFallbackResult **fallback,
+                           GError **error)
+{
+  DerateAsyncCall *call;
+  GVariant *answer;
+
+  g_return_val_if_fail (g_task_is_valid (result, policy), NULL);
+
+  call = g_task_get_task_data (G_TASK (result));
+  answer = g_task_propagate_pointer (G_TASK (result), error);
+  if (fallback != NULL)
+    *fallback = find_fallback (call, answer);
+  return answer;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <derate.h>
+
+/* Two threads on one pipeline, each with calls of both kinds, some cancelled from the other
+ * side, which may be busy with its own. */
+#define N_CALLS 2000
+
+typedef struct
+{
+  DeratePipeline *pipeline;
+  GCancellable *own;
+  GCancellable *other; /* cancelled half-way */
+  guint ended;
+  guint answered;
+  guint cancelled;
+} Side;
+
+static GVariant *
+answer (GCancellable *cancellable, gpointer data, GError **error)
+{
+  g_autoptr (GCancellable) token = derate_call_dup_cancellable ();
+
+  g_assert_nonnull (token);
+  return g_variant_new_uint32 (1);
+}
+
+static gpointer
+answer_elsewhere (gpointer data)
+{
+  DerateCall *call = data;
+
+  derate_call_succeed (call, g_variant_new_uint32 (2));
+  derate_call_unref (call);
+  return NULL;
+}
+
+/* Now here, now there. */
+static void
+start (DerateCall *call, GCancellable *cancellable, gpointer data)
+{
+  static gint n = 0;
+
+  if (g_atomic_int_add (&n, 1) % 50 == 0)
+    g_thread_unref (g_thread_new ("operation", answer_elsewhere, call));
+  else
+    answer_elsewhere (call);
+}
+
+static void
+on_done (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Side *side = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) found =
+      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, &error);
+
+  side->ended++;
+  if (found != NULL)
+    side->answered++;
+  else
+    {
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      side->cancelled++;
+    }
+}
+
+static gpointer
+work (gpointer data)
+{
+  Side *side = data;
+  DeratePolicy *policy = DERATE_POLICY (side->pipeline);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  for (guint i = 0; i < N_CALLS; i++)
+    {
+      g_autoptr (GVariant) found =
+          derate_policy_call (policy, NULL, answer, NULL, NULL, NULL, NULL);
+
+      g_assert_nonnull (found);
+      derate_policy_call_async (policy, NULL, start, NULL, NULL, side->own, on_done, side);
+      if (i == N_CALLS / 2)
+        g_cancellable_cancel (side->other);
+      /* The last calls are made when that has happened. */
+      while (i == N_CALLS - 2 && !g_cancellable_is_cancelled (side->own))
+        g_thread_yield ();
+      g_main_context_iteration (context, FALSE);
+    }
+  while (side->ended < N_CALLS)
+    g_main_context_iteration (context, TRUE);
+  g_main_context_pop_thread_default (context);
+  return NULL;
+}
+
+static void
+test_two_threads (void)
+{
+  g_autoptr (DeratePipeline) pipeline = derate_pipeline_new ();
+  g_autoptr (DerateBreaker) breaker = derate_breaker_new ("b", NULL);
+  g_autoptr (DerateBreakerPolicy) stage = derate_breaker_policy_new (breaker);
+  g_autoptr (DerateTimeout) timeout = derate_timeout_new (NULL, G_TIME_SPAN_HOUR);
+  g_autoptr (GCancellable) first = g_cancellable_new ();
+  g_autoptr (GCancellable) second = g_cancellable_new ();
+  Side sides[] = { { pipeline, first, second }, { pipeline, second, first } };
+  GThread *threads[G_N_ELEMENTS (sides)];
+  g_autoptr (DerateBreakerStats) stats = NULL;
+
+  derate_pipeline_append (pipeline, DERATE_POLICY (stage));
+  derate_pipeline_append (pipeline, DERATE_POLICY (timeout));
+  for (guint i = 0; i < G_N_ELEMENTS (sides); i++)
+    threads[i] = g_thread_new ("side", work, &sides[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (sides); i++)
+    {
+      g_thread_join (threads[i]);
+      g_assert_cmpuint (sides[i].answered + sides[i].cancelled, ==, N_CALLS);
+      g_assert_cmpuint (sides[i].cancelled, >, 0);
+    }
+  stats = derate_breaker_dup_stats (breaker);
+  g_assert_cmpuint (stats->failed_requests, ==, 0);
+  g_assert_cmpuint (stats->successful_requests, >=, 2 * N_CALLS);
+  g_assert_false (g_signal_has_handler_pending (first,
+                                                g_signal_lookup ("cancelled", G_TYPE_CANCELLABLE),
+                                                0, TRUE));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/policy-threads/two-threads", test_two_threads);
+  return g_test_run ();
+}
