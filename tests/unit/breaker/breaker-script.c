@@ -7,7 +7,8 @@
 
 #include "derate-breaker-private.h"
 
-#define MAX_HELD 16
+#define MAX_HELD 32
+#define FOR_EVER (100 * 366 * G_TIME_SPAN_DAY)
 
 typedef struct
 {
@@ -18,6 +19,9 @@ typedef struct
   DerateBreaker *breaker;
   DeratePermit held[MAX_HELD];
   guint n_held;
+  guint n_events;
+  DerateBreakerState heard; /* the state of the last event */
+  DerateBreakerCounters was; /* what was counted in the state that ended last */
 } Run;
 
 G_GNUC_PRINTF (2, 3)
@@ -58,10 +62,29 @@ breaker_config_from_words (const char *words)
 static GTimeSpan
 parse_span (const char *text)
 {
+  gboolean is_negative = *text == '-';
   GTimeSpan span = 0;
 
-  g_assert_true (derate_time_span_parse (text, &span, NULL));
-  return span;
+  g_assert_true (derate_time_span_parse (is_negative ? text + 1 : text, &span, NULL));
+  return is_negative ? -span : span;
+}
+
+/* Each transition is told once, and takes up where the one before it ended. */
+static void
+hear (DerateBreaker *breaker,
+      DerateBreakerState old_state,
+      DerateBreakerState new_state,
+      const DerateBreakerCounters *counters,
+      gpointer user_data)
+{
+  Run *run = user_data;
+
+  if (old_state != run->heard || !derate_breaker_has_edge (old_state, new_state))
+    say_wrong (run, "heard of %s to %s while %s", derate_breaker_state_to_nick (old_state),
+               derate_breaker_state_to_nick (new_state), derate_breaker_state_to_nick (run->heard));
+  run->heard = new_state;
+  run->was = *counters;
+  run->n_events++;
 }
 
 static void
@@ -81,6 +104,11 @@ call (Run *run, char kind)
     derate_permit_succeed (&permit);
   else if (kind == 'N')
     derate_permit_cancel (&permit);
+  else if (kind == 'C')
+    {
+      g_set_error (&error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "cancelled");
+      derate_permit_fail (&permit, error);
+    }
   else
     derate_permit_fail (&permit, NULL);
 }
@@ -130,6 +158,15 @@ expect_number (Run *run, double wanted, double found)
     say_wrong (run, "found %g", found);
 }
 
+static guint
+count_window (DerateBreaker *breaker)
+{
+  guint outcomes = 0;
+
+  derate_breaker_get_window (breaker, FOR_EVER, NULL, &outcomes);
+  return outcomes;
+}
+
 static gboolean
 do_number (Run *run, const char *key, const char *value)
 {
@@ -153,6 +190,15 @@ do_number (Run *run, const char *key, const char *value)
     { "opens", (double)stats->circuit_open_count },
     { "probes", (double)stats->circuit_half_open_count },
     { "flight", (double)derate_breaker_get_in_flight (run->breaker) },
+    { "window", count_window (run->breaker) },
+    { "events", run->n_events },
+    { "was-calls", (double)run->was.calls },
+    { "was-blocked", (double)run->was.blocked },
+    { "was-ok", (double)run->was.successes },
+    { "was-failed", (double)run->was.failures },
+    { "was-slow", (double)run->was.slow_calls },
+    { "was-streak", (double)run->was.failure_count },
+    { "was-rate", run->was.failure_rate },
   };
 
   if (g_str_equal (key, "retry"))
@@ -171,14 +217,25 @@ do_number (Run *run, const char *key, const char *value)
   return FALSE;
 }
 
-/* All that the window holds. */
-static guint
-count_window (Run *run)
+/* A breaker that takes up where another was. */
+static void
+restart (Run *run, GTimeSpan away)
 {
-  guint outcomes = 0;
+  g_autoptr (DerateBreakerConfig) config = derate_breaker_dup_config (run->breaker);
+  g_autoptr (GVariant) saved = g_variant_ref_sink (derate_breaker_save (run->breaker));
+  g_autoptr (DerateBreaker) ended = run->breaker;
+  g_autoptr (GError) error = NULL;
 
-  derate_breaker_get_window (run->breaker, 400 * G_TIME_SPAN_DAY, NULL, &outcomes);
-  return outcomes;
+  for (guint i = 0; i < run->n_held; i++)
+    derate_permit_clear (&run->held[i]);
+  derate_manual_clock_advance (run->clock, away);
+  run->breaker =
+      derate_breaker_new_with_clock (run->story->name, config, DERATE_CLOCK (run->clock));
+  run->heard = DERATE_BREAKER_STATE_CLOSED;
+  run->n_events = 0;
+  derate_breaker_add_listener (run->breaker, hear, run, NULL);
+  derate_breaker_restore (run->breaker, saved, &error);
+  g_assert_no_error (error);
 }
 
 /* Settings given as KEY:VALUE,KEY:VALUE in place of what was. */
@@ -198,15 +255,40 @@ reconfigure (Run *run, const char *settings)
   g_assert_no_error (error);
 }
 
+/* What a breaker does not do by hand. */
+static void
+expect_no_way (Run *run, const char *nick)
+{
+  DerateBreakerState before = derate_breaker_get_state (run->breaker);
+  g_autoptr (GError) error = NULL;
+
+  if (derate_breaker_move (run->breaker, derate_breaker_state_from_nick (nick), &error))
+    say_wrong (run, "it does");
+  else if (!g_error_matches (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE))
+    say_wrong (run, "another error: %s", error->message);
+  if (derate_breaker_get_state (run->breaker) != before)
+    say_wrong (run, "is another state");
+}
+
+static gboolean
+do_time (Run *run, const char *key, const char *value)
+{
+  if (g_str_equal (key, "restart"))
+    restart (run, parse_span (value));
+  else if (g_str_equal (key, "wall"))
+    derate_manual_clock_step_real_time (run->clock, parse_span (value));
+  else
+    return FALSE;
+  return TRUE;
+}
+
 static gboolean
 do_pair (Run *run, const char *key, const char *value)
 {
   g_autoptr (GError) error = NULL;
   DerateBreakerMode mode;
 
-  if (g_str_equal (key, "window"))
-    expect_number (run, g_ascii_strtod (value, NULL), count_window (run));
-  else if (g_str_equal (key, "set"))
+  if (g_str_equal (key, "set"))
     reconfigure (run, value);
   else if (g_str_equal (key, "for"))
     derate_breaker_open_for (run->breaker, parse_span (value), &error);
@@ -224,8 +306,10 @@ do_pair (Run *run, const char *key, const char *value)
       g_assert_no_error (error);
       derate_breaker_set_mode (run->breaker, mode);
     }
+  else if (g_str_equal (key, "cannot"))
+    expect_no_way (run, value);
   else
-    return do_number (run, key, value);
+    return do_time (run, key, value) || do_number (run, key, value);
   g_assert_no_error (error);
   return TRUE;
 }
@@ -260,10 +344,10 @@ do_call (Run *run, const char *word)
     expect_refusal (run, DERATE_ERROR_HALF_OPEN_FULL);
   else if (g_str_equal (word, "Xforced"))
     expect_refusal (run, DERATE_ERROR_FORCED);
-  else if (strlen (word) == 1 && strchr ("SFNLM", *word) != NULL)
+  else if (strlen (word) == 1 && strchr ("SFNCLM", *word) != NULL)
     call (run, *word);
-  else if (strlen (word) == 2 && strchr ("sfnd", word[0]) != NULL && g_ascii_isdigit (word[1]))
-    end_held (run, word[0], (guint)(word[1] - '0'));
+  else if (strchr ("sfnd", word[0]) != NULL && g_ascii_isdigit (word[1]))
+    end_held (run, word[0], (guint)atoi (word + 1));
   else
     return FALSE;
   return TRUE;
@@ -290,21 +374,40 @@ do_word (Run *run, const char *word)
     g_assert_true (do_by_hand (run, word) || do_call (run, word));
 }
 
+static void
+do_words (Run *run, const char *words)
+{
+  g_auto (GStrv) list = g_strsplit (words, " ", -1);
+
+  for (run->step = 0; list[run->step] != NULL; run->step++)
+    {
+      g_auto (GStrv) parts = g_strsplit (list[run->step], "*", 2);
+      guint times = parts[0] != NULL && parts[1] != NULL ? (guint)atoi (parts[1]) : 1;
+
+      for (guint i = 0; i < times && *list[run->step] != '\0'; i++)
+        do_word (run, parts[0]);
+    }
+}
+
 void
 breaker_story_run (gconstpointer data)
 {
   const BreakerStory *story = data;
   g_autoptr (DerateClock) clock = derate_manual_clock_new ();
   g_autoptr (DerateBreakerConfig) config = breaker_config_from_words (story->config);
-  g_autoptr (DerateBreaker) breaker = derate_breaker_new_with_clock (story->name, config, clock);
-  g_auto (GStrv) words = g_strsplit (story->story, " ", -1);
-  Run run = { .story = story, .clock = DERATE_MANUAL_CLOCK (clock), .breaker = breaker };
+  Run run = { .story = story, .clock = DERATE_MANUAL_CLOCK (clock) };
 
-  for (run.step = 0; words[run.step] != NULL; run.step++)
-    if (*words[run.step] != '\0')
-      do_word (&run, words[run.step]);
+  if (story->differs != NULL)
+    g_test_message ("differs: %s", story->differs);
+  run.breaker = derate_breaker_new_with_clock (story->name, config, clock);
+  run.heard = DERATE_BREAKER_STATE_CLOSED;
+  derate_breaker_add_listener (run.breaker, hear, &run, NULL);
+  do_words (&run, story->story);
+  if (run.heard != derate_breaker_get_state (run.breaker))
+    say_wrong (&run, "the last event was another");
   for (guint i = 0; i < run.n_held; i++)
     derate_permit_clear (&run.held[i]);
+  g_object_unref (run.breaker);
 }
 
 void

@@ -391,13 +391,13 @@ main (int argc, char **argv)
   g_test_add_func ("/breaker/registry/get-or-create", test_get_or_create);
   g_test_add_func ("/breaker/registry/add", test_add);
   g_test_add_func ("/breaker/registry/reset-all", test_reset_all);
-  g_test_add_func ("/breaker/registry/bound", test_bound);
-  g_test_add_func ("/breaker/registry/many-names", test_many_names);
+  g_test_add_func ("/breaker/trap/18-bound", test_bound);
+  g_test_add_func ("/breaker/trap/18-many-names", test_many_names);
   g_test_add_func ("/breaker/registry/threads", test_one_of_many_threads);
   g_test_add_func ("/breaker/metrics", test_metrics);
   g_test_add_func ("/breaker/metrics/modes", test_modes_are_no_states);
   g_test_add_func ("/breaker/json", test_json);
   g_test_add_func ("/breaker/stats/copy", test_stats_copy);
-  g_test_add_func ("/breaker/bytes", test_bytes);
+  g_test_add_func ("/breaker/trap/14-bytes", test_bytes);
   return g_test_run ();
 }

@@ -445,7 +445,7 @@ main (int argc, char **argv)
                         test_exact_counts);
   g_test_add_func ("/breaker/threads/threshold", test_exact_threshold);
   g_test_add_func ("/breaker/threads/chain", test_chain);
-  g_test_add_func ("/breaker/threads/slow-listener", test_slow_listener);
+  g_test_add_func ("/breaker/trap/08-slow-listener", test_slow_listener);
   g_test_add_func ("/breaker/threads/ends-elsewhere", test_ends_elsewhere);
   g_test_add_func ("/breaker/threads/shared-permit", test_shared_permit);
   return g_test_run ();

@@ -497,16 +497,16 @@ main (int argc, char **argv)
   breaker_stories_add ("/breaker/control", control, G_N_ELEMENTS (control));
   breaker_stories_add ("/breaker/checks", checks, G_N_ELEMENTS (checks));
   g_test_add_func ("/breaker/integers", test_integers);
-  g_test_add_func ("/breaker/backoff/overflow", test_backoff_overflow);
-  g_test_add_func ("/breaker/backoff/jitter", test_jitter);
+  g_test_add_func ("/breaker/trap/25-break-overflow", test_backoff_overflow);
+  g_test_add_func ("/breaker/trap/16-jitter", test_jitter);
   g_test_add_func ("/breaker/wall-clock", test_wall_clock);
-  g_test_add_func ("/breaker/edges", test_edges);
+  g_test_add_func ("/breaker/trap/06-edges", test_edges);
   g_test_add_data_func ("/breaker/control/disabled-does-not-open",
                         GINT_TO_POINTER (DERATE_BREAKER_MODE_DISABLED), test_mode_refuses_to_open);
   g_test_add_data_func ("/breaker/control/metrics-only-does-not-open",
                         GINT_TO_POINTER (DERATE_BREAKER_MODE_METRICS_ONLY),
                         test_mode_refuses_to_open);
-  g_test_add_func ("/breaker/refusal-text", test_refusal_text);
+  g_test_add_func ("/breaker/trap/26-refusal-text", test_refusal_text);
   g_test_add_func ("/breaker/permit/reuse", test_permit_reuse);
   g_test_add_func ("/breaker/permit/shared", test_shared_permit);
   g_test_add_func ("/breaker/permit/outlives", test_shared_permit_outlives);
