@@ -404,8 +404,8 @@ main (int argc, char **argv)
   breaker_test_init (&argc, &argv);
 
   g_test_add_func ("/breaker/config/good", test_good);
-  g_test_add_func ("/breaker/config/bad", test_bad);
-  g_test_add_func ("/breaker/config/pairs", test_pairs);
+  g_test_add_func ("/breaker/trap/24-invalid-values", test_bad);
+  g_test_add_func ("/breaker/trap/24-conflicting-pairs", test_pairs);
   g_test_add_func ("/breaker/config/setters", test_setters);
   g_test_add_func ("/breaker/config/defaults", test_defaults);
   g_test_add_func ("/breaker/config/copies", test_copies);

@@ -431,6 +431,7 @@ main (int argc, char **argv)
   ADD ("owner-context", plain, test_owner_context);
   ADD ("no-handlers", plain, test_no_handlers);
   ADD ("log", plain, test_log);
-  ADD ("rate-alert", "window-size=5 failure-rate-threshold=1", test_rate_alert);
+  g_test_add ("/breaker/behaviour/17-told-once", Fixture, "window-size=5 failure-rate-threshold=1",
+              set_up, test_rate_alert, tear_down);
   return g_test_run ();
 }
