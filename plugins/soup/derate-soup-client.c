@@ -65,20 +65,29 @@ port_of (GUri *uri)
 }
 
 DerateSoupClient *
-derate_soup_client_new (GUri *server)
+derate_soup_client_new_at (GUri *server, GSocketConnectable *address, GTlsDatabase *anchors)
 {
   DerateSoupClient *self = g_atomic_rc_box_new0 (DerateSoupClient);
-  g_autoptr (GSocketConnectable) address = NULL;
+  g_autoptr (GSocketConnectable) own = NULL;
 
-  address = derate_network_address_new (g_uri_get_host (server), port_of (server));
+  if (address == NULL)
+    address = own = derate_network_address_new (g_uri_get_host (server), port_of (server));
   self->session =
       soup_session_new_with_options ("remote-connectable", address, "proxy-resolver", NULL,
                                      "user-agent", "derate/1.0", "timeout", 0u, NULL);
+  if (anchors != NULL)
+    soup_session_set_tls_database (self->session, anchors);
   /* A check has its credentials; it answers no challenge. */
   soup_session_remove_feature_by_type (self->session, SOUP_TYPE_AUTH_MANAGER);
   /* A few bytes can unpack to gigabytes, or to nothing without end. */
   soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
   return self;
+}
+
+DerateSoupClient *
+derate_soup_client_new (GUri *server)
+{
+  return derate_soup_client_new_at (server, NULL, NULL);
 }
 
 static void

@@ -25,6 +25,12 @@ typedef struct _DerateSoupClient DerateSoupClient;
 
 /* @server: http or https; only scheme, host and port count. To be used by one thread. */
 DerateSoupClient *derate_soup_client_new (GUri *server);
+
+/* The same with the place of the server (a unix socket; NULL: its host and port), and those whose
+ * certificates are good (NULL: the system's). */
+DerateSoupClient *derate_soup_client_new_at (GUri               *server,
+                                             GSocketConnectable *address,
+                                             GTlsDatabase       *anchors);
 DerateSoupClient *derate_soup_client_ref (DerateSoupClient *client);
 void derate_soup_client_unref (DerateSoupClient *client);
 

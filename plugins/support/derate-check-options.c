@@ -45,6 +45,19 @@ derate_check_options_set_error (GError **error,
   g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG, "%s=%s: %s", key, shown, problem);
 }
 
+static gboolean
+is_known (const char *key, const char *const *known)
+{
+  for (; *known != NULL; known++)
+    {
+      gsize length = strcspn (*known, "*");
+
+      if ((*known)[length] == '*' ? strncmp (key, *known, length) == 0 : g_str_equal (key, *known))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 gboolean
 derate_check_options_validate (GVariant *options, const char *const *known, GError **error)
 {
@@ -55,7 +68,7 @@ derate_check_options_validate (GVariant *options, const char *const *known, GErr
   g_variant_iter_init (&iter, options);
   while (g_variant_iter_next (&iter, "{&s&s}", &key, &value))
     {
-      if (!g_strv_contains (known, key))
+      if (!is_known (key, known))
         {
           derate_check_options_set_error (error, key, value, "unknown key");
           return FALSE;

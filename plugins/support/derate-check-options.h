@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 /* What every check reads of its a{ss} of options. Values in error texts are redacted. */
 
-/* Refuses an option that is not in @known. */
+/* Refuses an option that is not in @known, where an * stands for any end of a name. */
 gboolean derate_check_options_validate (GVariant           *options,
                                         const char *const  *known,
                                         GError            **error);

@@ -3,7 +3,8 @@
 """Runs private servers under a scratch folder.
 
   servers.py serve --scratch DIR [--control] [NAME ...]
-                               postgresql redis s3 openai dbus; all of them when none is named
+                               postgresql redis s3 openai dbus, which are all started when none is
+                               named, and apache
 
 Prints `NAME ready URI` for each, then `ready`. The keys that the backends ask for are written to
 DIR/environment. Then takes commands, one a line, on standard input and, with --control, on the unix
@@ -203,7 +204,7 @@ def main():
     parser.add_argument("--control", action="store_true")
     parser.add_argument("names", nargs="*", default=[])
     options = parser.parse_intermixed_args()
-    names = options.names or list(KINDS)
+    names = options.names or [name for name, kind in KINDS.items() if kind.usual]
     unknown = [name for name in names if name not in KINDS]
     if unknown:
         parser.error(f"no such server: {unknown[0]}")

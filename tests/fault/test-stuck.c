@@ -172,9 +172,38 @@ test_blocked_threads (void)
 #define CHECKED "check-interval=200ms\ncheck-fast-interval=200ms\ncheck-timeout=150ms\n"
 
 static char *
-service_group (const char *plugin, const char *uri)
+service_group (const char *plugin, const char *uri, const char *more)
 {
-  return g_strdup_printf ("[service %s]\nplugin=%s\nuri=%s\n" CHECKED, plugin, plugin, uri);
+  return g_strdup_printf ("[service %s]\nplugin=%s\nuri=%s\n%s" CHECKED, plugin, plugin, uri, more);
+}
+
+/* A check and the server that it looks at. */
+typedef struct
+{
+  const char *plugin;
+  const char *server;
+  const char *scheme; /* instead of the one of the server's URI; NULL: that one */
+  const char *more; /* of its group */
+} Watched;
+
+static const Watched watched[] = {
+  { "postgresql", "postgresql", NULL, "" },
+  { "redis", "redis", NULL, "" },
+  { "s3", "s3", NULL, "" },
+  { "openai", "openai", NULL, "" },
+  { "http", "apache", NULL, "" },
+  /* Who only knocks is let in by the kernel of a frozen server. */
+  { "tcp", "redis", "tcp", "check-send=PING\\r\\n\ncheck-expect=PONG\n" },
+};
+
+static char *
+watched_group (const Watched *it)
+{
+  const char *uri = test_servers_get_uri (servers, it->server);
+  g_autofree char *changed =
+      it->scheme != NULL ? g_strconcat (it->scheme, strstr (uri, "://"), NULL) : g_strdup (uri);
+
+  return service_group (it->plugin, changed, it->more);
 }
 
 static void
@@ -257,15 +286,15 @@ live_beside (DerateCore *core, const char *name)
 static void
 test_frozen (gconstpointer data)
 {
-  const char *name = data;
-  g_autofree char *group = service_group (name, test_servers_get_uri (servers, name));
+  const Watched *it = data;
+  g_autofree char *group = watched_group (it);
   DerateCore *core = start_core (group);
 
-  wait_for_status (core, name, DERATE_HEALTH_STATUS_HEALTHY);
-  test_servers_command (servers, "freeze", name);
-  live_beside (core, name);
-  test_servers_command (servers, "thaw", name);
-  wait_for_status (core, name, DERATE_HEALTH_STATUS_HEALTHY);
+  wait_for_status (core, it->plugin, DERATE_HEALTH_STATUS_HEALTHY);
+  test_servers_command (servers, "freeze", it->server);
+  live_beside (core, it->plugin);
+  test_servers_command (servers, "thaw", it->server);
+  wait_for_status (core, it->plugin, DERATE_HEALTH_STATUS_HEALTHY);
   stop_core (core);
 }
 
@@ -273,15 +302,15 @@ test_frozen (gconstpointer data)
 static void
 test_frozen_first (gconstpointer data)
 {
-  const char *name = data;
-  g_autofree char *group = service_group (name, test_servers_get_uri (servers, name));
+  const Watched *it = data;
+  g_autofree char *group = watched_group (it);
   DerateCore *core;
 
-  test_servers_command (servers, "freeze", name);
+  test_servers_command (servers, "freeze", it->server);
   core = start_core (group);
-  live_beside (core, name);
+  live_beside (core, it->plugin);
   stop_core (core);
-  test_servers_command (servers, "thaw", name);
+  test_servers_command (servers, "thaw", it->server);
 }
 
 static const struct
@@ -293,6 +322,8 @@ static const struct
   { "redis", "redis://cache" SILENT },
   { "s3", "s3://uploads?endpoint=http://store" SILENT },
   { "openai", "http://ai" SILENT "/v1" },
+  { "http", "http://web" SILENT "/health" },
+  { "tcp", "tcp://mail" SILENT ":25" },
 };
 
 static void
@@ -303,7 +334,7 @@ test_name_server (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (nameless); i++)
     {
-      g_autofree char *group = service_group (nameless[i].plugin, nameless[i].uri);
+      g_autofree char *group = service_group (nameless[i].plugin, nameless[i].uri, "");
 
       g_string_append (groups, group);
     }
@@ -336,7 +367,7 @@ test_name_server_in_loop (void)
 int
 main (int argc, char *argv[])
 {
-  const char *const names[] = { "postgresql", "redis", "s3", "openai", NULL };
+  const char *const names[] = { "postgresql", "redis", "s3", "openai", "apache", NULL };
   int status;
 
   g_test_init (&argc, &argv, NULL);
@@ -349,13 +380,13 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/stuck/instruments/blocked-loop", test_blocked_loop);
   g_test_add_func ("/stuck/instruments/blocked-threads", test_blocked_threads);
-  for (guint i = 0; names[i] != NULL; i++)
+  for (guint i = 0; i < G_N_ELEMENTS (watched); i++)
     {
-      g_autofree char *path = g_strconcat ("/stuck/frozen/", names[i], NULL);
-      g_autofree char *first = g_strconcat ("/stuck/frozen-first/", names[i], NULL);
+      g_autofree char *path = g_strconcat ("/stuck/frozen/", watched[i].plugin, NULL);
+      g_autofree char *first = g_strconcat ("/stuck/frozen-first/", watched[i].plugin, NULL);
 
-      g_test_add_data_func (path, names[i], test_frozen);
-      g_test_add_data_func (first, names[i], test_frozen_first);
+      g_test_add_data_func (path, &watched[i], test_frozen);
+      g_test_add_data_func (first, &watched[i], test_frozen_first);
     }
   g_test_add_func ("/stuck/name-server/core", test_name_server);
   g_test_add_func ("/stuck/name-server/in-loop", test_name_server_in_loop);

@@ -89,7 +89,7 @@ class InstalledTest(unittest.TestCase):
         folder = pathlib.Path(self.pkg_config("--variable=plugindir", "derate-1")[0])
         names = sorted(path.name for path in folder.iterdir())
         self.assertEqual(names, [f"libderate-plugin-{name}.so"
-                                 for name in ("openai", "postgresql", "redis", "s3")])
+                                 for name in ("http", "openai", "postgresql", "redis", "s3", "tcp")])
         for name in names:
             done = self.run_here(self.prefix / "bin/deratectl", "check-plugin", folder / name)
             self.assertEqual(done.returncode, 0, done.stderr)

@@ -225,6 +225,8 @@ struct _TestStandIn
   GCancellable *end;
   GThread *thread;
   guint16 port;
+  GMutex mutex;
+  GString *heard; /* by the mutex */
 };
 
 /* One peer at a time, until it hangs up. */
@@ -234,9 +236,13 @@ serve_peer (TestStandIn *self, GSocketConnection *peer)
   GInputStream *input = g_io_stream_get_input_stream (G_IO_STREAM (peer));
   GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (peer));
   char buffer[4096];
+  gssize length;
 
-  while (g_input_stream_read (input, buffer, sizeof buffer, self->end, NULL) > 0)
+  while ((length = g_input_stream_read (input, buffer, sizeof buffer, self->end, NULL)) > 0)
     {
+      g_mutex_lock (&self->mutex);
+      g_string_append_len (self->heard, buffer, length);
+      g_mutex_unlock (&self->mutex);
       if (self->answer != NULL)
         g_output_stream_write_all (output, g_bytes_get_data (self->answer, NULL),
                                    g_bytes_get_size (self->answer), NULL, self->end, NULL);
@@ -270,6 +276,8 @@ test_stand_in_new (const void *answer, gsize length)
 
   self->answer = answer != NULL ? g_bytes_new (answer, length) : NULL;
   self->end = g_cancellable_new ();
+  self->heard = g_string_new (NULL);
+  g_mutex_init (&self->mutex);
   self->listener = g_socket_listener_new ();
   g_socket_listener_add_address (self->listener, address, G_SOCKET_TYPE_STREAM,
                                  G_SOCKET_PROTOCOL_TCP, NULL, &bound, &error);
@@ -285,6 +293,14 @@ test_stand_in_get_port (TestStandIn *self)
   return self->port;
 }
 
+char *
+test_stand_in_dup_heard (TestStandIn *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return g_strdup (self->heard->str);
+}
+
 void
 test_stand_in_free (TestStandIn *self)
 {
@@ -293,5 +309,7 @@ test_stand_in_free (TestStandIn *self)
   g_object_unref (self->listener);
   g_object_unref (self->end);
   g_clear_pointer (&self->answer, g_bytes_unref);
+  g_string_free (self->heard, TRUE);
+  g_mutex_clear (&self->mutex);
   g_free (self);
 }

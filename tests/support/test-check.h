@@ -45,6 +45,7 @@ typedef struct _TestStandIn TestStandIn;
 TestStandIn *test_stand_in_new (const void *answer,
                                 gsize       length);
 guint16 test_stand_in_get_port (TestStandIn *stand_in);
+char *test_stand_in_dup_heard (TestStandIn *stand_in); /* all that it was sent so far */
 void test_stand_in_free (TestStandIn *stand_in);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestStandIn, test_stand_in_free)
 

@@ -32,6 +32,7 @@ class Server:
     that it is ready."""
 
     name = "server"
+    usual = True  # started where none is named
     stop_signal = signal.SIGKILL
 
     def __init__(self, scratch, runtime):
