@@ -37,6 +37,7 @@ static const GDBusErrorEntry entries[] = {
   ENTRY (INVALID_REASON, "InvalidReason"),
   ENTRY (EXISTS, "Exists"),
   ENTRY (ABANDONED, "Abandoned"),
+  ENTRY (RAMPING, "Ramping"),
 #undef ENTRY
 };
 

@@ -44,6 +44,7 @@ G_BEGIN_DECLS
  * @DERATE_ERROR_INVALID_REASON: a reason or a name that is empty or too long
  * @DERATE_ERROR_EXISTS: the name is taken
  * @DERATE_ERROR_ABANDONED: whoever had to answer a call dropped it; neutral to a circuit breaker
+ * @DERATE_ERROR_RAMPING: refused: the breaker has closed and does not let every call through yet
  *
  * What can go wrong.
  *
@@ -78,6 +79,7 @@ typedef enum
   DERATE_ERROR_INVALID_REASON,
   DERATE_ERROR_EXISTS,
   DERATE_ERROR_ABANDONED,
+  DERATE_ERROR_RAMPING,
 } DerateError;
 
 DERATE_AVAILABLE_IN_1_0

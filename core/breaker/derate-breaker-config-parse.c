@@ -20,7 +20,7 @@ typedef enum
   KIND_LIMIT, /* a span above 0, or left to its default */
   KIND_WINDOW,
   KIND_SIZE, /* calls or a duration, as the window has it */
-  KIND_LATER, /* only the value given as @only, until the library can do more */
+  KIND_DECISION,
 } Kind;
 
 typedef struct
@@ -31,7 +31,6 @@ typedef struct
   double minimum;
   double maximum;
   gboolean follows; /* an integer 0 in the settings: follows another property */
-  const char *only;
 } Property;
 
 #define MAX_SPAN (100.0 * 366 * G_TIME_SPAN_DAY)
@@ -55,8 +54,8 @@ static const Property properties[] = {
   { "half-open-max-calls", KIND_COUNT, FIELD (half_open_max_calls), 1, 1000 },
   { "success-threshold", KIND_COUNT, FIELD (success_threshold), 1, G_MAXINT32 },
   { "half-open-lease", KIND_LIMIT, FIELD (half_open_lease), 0, MAX_SPAN, TRUE },
-  { "half-open-decision", KIND_LATER, .only = "strict" },
-  { "ramp-duration", KIND_LATER, .only = "0" },
+  { "half-open-decision", KIND_DECISION },
+  { "ramp-duration", KIND_SPAN, FIELD (ramp_duration), 0, MAX_SPAN },
 };
 
 static const Property *
@@ -180,6 +179,18 @@ parse_window (DerateBreakerSettings *settings, const char *value, GError **error
   return TRUE;
 }
 
+static gboolean
+parse_decision (DerateBreakerSettings *settings, const char *value, GError **error)
+{
+  if (g_str_equal (value, "strict"))
+    settings->half_open_decision = DERATE_BREAKER_DECISION_STRICT;
+  else if (g_str_equal (value, "rate"))
+    settings->half_open_decision = DERATE_BREAKER_DECISION_RATE;
+  else
+    return refuse (error, "half-open-decision", value, "is neither strict nor rate");
+  return TRUE;
+}
+
 /* Which form the window wants is not known before all is read: derate_breaker_config_validate ()
  * says. */
 static gboolean
@@ -235,15 +246,14 @@ derate_breaker_config_set_from_string (DerateBreakerConfig *config,
   property = find_property (key);
   if (property == NULL)
     return refuse (error, key, value, "is set for a property that no circuit breaker has");
-  if (property->kind == KIND_LATER)
-    return g_str_equal (value, property->only) ||
-           refuse (error, key, value, "is not supported yet");
 
   field = (char *)derate_breaker_config_edit (config) + property->offset;
   switch (property->kind)
     {
     case KIND_WINDOW:
       return parse_window (config->settings, value, error);
+    case KIND_DECISION:
+      return parse_decision (config->settings, value, error);
     case KIND_SIZE:
       return parse_size (config->settings, value, error);
     case KIND_COUNT:
@@ -269,7 +279,7 @@ check_ranges (const DerateBreakerSettings *settings, GError **error)
       char text[G_ASCII_DTOSTR_BUF_SIZE];
       double number;
 
-      if (property->kind == KIND_LATER || property->kind == KIND_WINDOW ||
+      if (property->kind == KIND_DECISION || property->kind == KIND_WINDOW ||
           property->kind == KIND_SIZE)
         continue;
       number = get_number (property, settings);
@@ -341,6 +351,8 @@ derate_breaker_config_validate (const DerateBreakerConfig *config, GError **erro
     return FALSE;
   if ((guint)settings->window > DERATE_BREAKER_WINDOW_NONE)
     return conflict (error, "window: there is no such window");
+  if ((guint)settings->half_open_decision > DERATE_BREAKER_DECISION_RATE)
+    return conflict (error, "half-open-decision: there is no such decision");
   if (!check_size (settings, error))
     return FALSE;
   if (settings->window == DERATE_BREAKER_WINDOW_COUNT &&

@@ -35,6 +35,8 @@ typedef struct
   guint half_open_max_calls;
   guint success_threshold;
   GTimeSpan half_open_lease; /* 0: open_duration */
+  DerateBreakerDecision half_open_decision;
+  GTimeSpan ramp_duration; /* 0: none */
   GArray *record; /* (element-type DerateErrorMatch) (nullable) */
   GArray *ignore; /* (element-type DerateErrorMatch) (nullable) */
   DerateBreakerErrorFunc func;

@@ -219,6 +219,7 @@ derate_breaker_config_equal (const DerateBreakerConfig *config, const DerateBrea
           a->half_open_max_calls == b->half_open_max_calls &&
           a->success_threshold == b->success_threshold &&
           derate_breaker_settings_get_lease (a) == derate_breaker_settings_get_lease (b) &&
+          a->half_open_decision == b->half_open_decision && a->ramp_duration == b->ramp_duration &&
           matches_equal (a->record, b->record) && matches_equal (a->ignore, b->ignore) &&
           a->func == b->func && a->func_data == b->func_data);
 }
@@ -324,7 +325,7 @@ says_nothing (const GError *error)
   if (error->domain != DERATE_ERROR)
     return FALSE;
   return (error->code >= DERATE_ERROR_OPEN && error->code <= DERATE_ERROR_RATE_LIMITED) ||
-         error->code == DERATE_ERROR_ABANDONED;
+         error->code == DERATE_ERROR_ABANDONED || error->code == DERATE_ERROR_RAMPING;
 }
 
 gboolean

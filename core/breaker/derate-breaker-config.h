@@ -28,6 +28,23 @@ typedef enum
 } DerateBreakerWindow;
 
 /**
+ * DerateBreakerDecision:
+ * @DERATE_BREAKER_DECISION_STRICT: a failure opens the breaker again, success-threshold successes
+ *   close it
+ * @DERATE_BREAKER_DECISION_RATE: the first half-open-max-calls outcomes decide together, by the
+ *   rates
+ *
+ * How the probes of a half-open breaker decide.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DERATE_BREAKER_DECISION_STRICT,
+  DERATE_BREAKER_DECISION_RATE,
+} DerateBreakerDecision;
+
+/**
  * DerateBreakerErrorFunc:
  * @error: what a call failed with
  * @user_data: what was given with the function
@@ -177,6 +194,21 @@ GTimeSpan derate_breaker_config_get_half_open_lease (const DerateBreakerConfig *
 DERATE_AVAILABLE_IN_1_0
 void derate_breaker_config_set_half_open_lease (DerateBreakerConfig *config,
                                                 GTimeSpan            lease);
+
+DERATE_AVAILABLE_IN_1_0
+DerateBreakerDecision
+derate_breaker_config_get_half_open_decision (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_half_open_decision (DerateBreakerConfig  *config,
+                                                   DerateBreakerDecision decision);
+
+DERATE_AVAILABLE_IN_1_0
+GTimeSpan derate_breaker_config_get_ramp_duration (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_ramp_duration (DerateBreakerConfig *config,
+                                              GTimeSpan            duration);
 
 DERATE_AVAILABLE_IN_1_0
 void derate_breaker_config_record_error (DerateBreakerConfig *config,

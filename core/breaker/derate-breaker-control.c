@@ -12,13 +12,6 @@ derate_breaker_adopt_settings_locked (DerateBreaker *self, gint64 now)
   const DerateBreakerSettings *settings = self->settings;
 
   derate_breaker_adopt_window_locked (self, now);
-  if (self->leases != NULL && self->n_leases < settings->half_open_max_calls)
-    {
-      self->leases = g_renew (gint64, self->leases, settings->half_open_max_calls);
-      for (guint i = self->n_leases; i < settings->half_open_max_calls; i++)
-        self->leases[i] = 0;
-      self->n_leases = settings->half_open_max_calls;
-    }
   if (settings->slow_call_duration > 0 && self->durations == NULL)
     __atomic_store_n (&self->durations, derate_histogram_new (NULL, 0), __ATOMIC_RELEASE);
   __atomic_store_n (&self->slow_after, settings->slow_call_duration, __ATOMIC_RELAXED);
@@ -62,6 +55,8 @@ derate_breaker_reconfigure (DerateBreaker *breaker,
   old = breaker->settings;
   breaker->settings = derate_breaker_settings_ref (config->settings);
   derate_breaker_adopt_settings_locked (breaker, now);
+  derate_breaker_adopt_probes_locked (breaker, old);
+  derate_breaker_decide_locked (breaker, now);
   derate_breaker_publish_locked (breaker);
   derate_breaker_unlock (breaker);
   return TRUE;
@@ -331,13 +326,7 @@ derate_breaker_note_good_check (DerateBreaker *breaker, guint good_checks, guint
             derate_breaker_half_open_locked (breaker, now, NULL);
         }
       else if (breaker->state == DERATE_BREAKER_STATE_HALF_OPEN)
-        {
-          gboolean asked_for = breaker->asked_for;
-
-          breaker->asked_for = FALSE;
-          if (!asked_for)
-            derate_breaker_probe_succeeded_locked (breaker, now);
-        }
+        derate_breaker_take_good_check_locked (breaker, now);
     }
   derate_breaker_unlock (breaker);
 }

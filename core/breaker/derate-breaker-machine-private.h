@@ -80,6 +80,24 @@ typedef struct
   guint64 slow;
 } DerateBreakerMarks;
 
+/* The probes of a half-open breaker: see derate-breaker-half-open.c. */
+typedef struct
+{
+  guint n;
+  guint successes;
+  guint failures;
+  guint slow;
+  gint64 leases[];
+} DerateBreakerProbes;
+
+/* See derate-breaker-ramp.c. */
+typedef struct
+{
+  gint64 end;
+  GTimeSpan span;
+  guint64 owed;
+} DerateBreakerRamp;
+
 struct _DerateBreaker
 {
   GObject parent_instance;
@@ -112,9 +130,8 @@ struct _DerateBreaker
   guint8 fresh : 1;         /* this thread has pushed an event */
   guint8 rate_rose : 1;     /* perhaps, under this thread */
   guint step;               /* of the backoff */
-  guint half_open_successes;
-  guint n_leases;
-  gint64 *leases;           /* (nullable) deadline of each probe that is out, 0 = free */
+  DerateBreakerProbes *probes; /* (nullable) while half-open */
+  DerateBreakerRamp *ramp;     /* (nullable) while not every call is let through although closed */
 
   guint64 failures;
   guint64 slow_failures;
@@ -154,22 +171,53 @@ void derate_breaker_init_locked (DerateBreaker *self,
 void derate_breaker_open_locked (DerateBreaker *self,
                                  gint64         now,
                                  gint64         until); /* 0: as configured */
-gboolean derate_breaker_half_open_locked (DerateBreaker *self,
-                                          gint64         now,
-                                          GError       **error);
 void derate_breaker_close_locked (DerateBreaker *self,
                                   gint64         now);
+void derate_breaker_recover_locked (DerateBreaker *self,
+                                    gint64         now);
+DerateBreakerEvent *derate_breaker_transit_locked (DerateBreaker     *self,
+                                                   DerateBreakerState to,
+                                                   gint64             now,
+                                                   GError           **error);
 void derate_breaker_empty_locked (DerateBreaker *self);
 void derate_breaker_advance_locked (DerateBreaker *self,
                                     gint64         now);
-void derate_breaker_expire_leases_locked (DerateBreaker *self,
-                                          gint64         now);
 void derate_breaker_publish_locked (DerateBreaker *self);
 void derate_breaker_renew_locked (DerateBreaker *self); /* a new generation */
-gint64 derate_breaker_get_earliest_lease_locked (DerateBreaker *self);
-void derate_breaker_probe_succeeded_locked (DerateBreaker *self,
-                                            gint64         now);
 const char *derate_breaker_check_table (void);
+
+/* derate-breaker-half-open.c */
+gboolean derate_breaker_half_open_locked (DerateBreaker *self,
+                                          gint64         now,
+                                          GError       **error);
+void derate_breaker_adopt_probes_locked (DerateBreaker               *self,
+                                         const DerateBreakerSettings *old);
+gboolean derate_breaker_has_probe_locked (DerateBreaker *self);
+guint32 derate_breaker_take_probe_locked (DerateBreaker *self,
+                                          gint64         now);
+gboolean derate_breaker_probe_is_out_locked (DerateBreaker *self,
+                                             guint32        probe);
+gint64 derate_breaker_get_earliest_lease_locked (DerateBreaker *self);
+double derate_breaker_get_probe_rate_locked (DerateBreaker *self);
+void derate_breaker_expire_leases_locked (DerateBreaker *self,
+                                          gint64         now);
+void derate_breaker_decide_locked (DerateBreaker *self,
+                                   gint64         now);
+void derate_breaker_take_answer_locked (DerateBreaker *self,
+                                        guint32        probe,
+                                        DerateOutcome  outcome,
+                                        gboolean       slow,
+                                        gint64         now);
+void derate_breaker_take_good_check_locked (DerateBreaker *self,
+                                            gint64         now);
+
+/* derate-breaker-ramp.c */
+void derate_breaker_set_ramp_locked (DerateBreaker *self,
+                                     gint64         now,
+                                     GTimeSpan      span,
+                                     GTimeSpan      left);
+gboolean derate_breaker_take_ramp_locked (DerateBreaker *self,
+                                          gint64         now);
 
 /* derate-breaker-control.c */
 void derate_breaker_adopt_settings_locked (DerateBreaker *self,

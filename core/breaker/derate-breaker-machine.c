@@ -56,7 +56,7 @@ flags_of (DerateBreaker *self)
     return WORD_REFUSES;
   if (self->state == DERATE_BREAKER_STATE_HALF_OPEN)
     return 0;
-  flags = WORD_ADMITS;
+  flags = self->ramp == NULL ? WORD_ADMITS : 0;
   if (self->slices != NULL)
     flags |= WORD_TIMED;
   else if (self->consecutive_failures == 0 && derate_breaker_window_is_quiet (self))
@@ -95,8 +95,11 @@ derate_breaker_init_locked (DerateBreaker *self, gint64 now)
 }
 
 /* The event of the transition, to be filled in; NULL when there is no such edge. */
-static DerateBreakerEvent *
-transit (DerateBreaker *self, DerateBreakerState to, gint64 now, GError **error)
+DerateBreakerEvent *
+derate_breaker_transit_locked (DerateBreaker *self,
+                               DerateBreakerState to,
+                               gint64 now,
+                               GError **error)
 {
   DerateBreakerState from = self->state;
   DerateBreakerEvent *event;
@@ -116,8 +119,8 @@ transit (DerateBreaker *self, DerateBreakerState to, gint64 now, GError **error)
   self->state = to;
   self->state_since = now;
   derate_breaker_mark_locked (self);
-  g_clear_pointer (&self->leases, g_free);
-  self->n_leases = 0;
+  g_clear_pointer (&self->probes, g_free);
+  g_clear_pointer (&self->ramp, g_free);
   return event;
 }
 
@@ -177,7 +180,7 @@ derate_breaker_open_locked (DerateBreaker *self, gint64 now, gint64 until)
   set_open_until (self, until);
   if (is_new)
     {
-      event = transit (self, DERATE_BREAKER_STATE_OPEN, now, NULL);
+      event = derate_breaker_transit_locked (self, DERATE_BREAKER_STATE_OPEN, now, NULL);
       event->span = until == DERATE_CLOCK_NEVER ? 0 : until - now;
       event->alert = !self->alerted;
       if (self->incident_since == 0)
@@ -185,21 +188,6 @@ derate_breaker_open_locked (DerateBreaker *self, gint64 now, gint64 until)
       self->alerted = TRUE;
     }
   derate_breaker_renew_locked (self);
-}
-
-gboolean
-derate_breaker_half_open_locked (DerateBreaker *self, gint64 now, GError **error)
-{
-  if (self->state == DERATE_BREAKER_STATE_HALF_OPEN)
-    return TRUE;
-  if (transit (self, DERATE_BREAKER_STATE_HALF_OPEN, now, error) == NULL)
-    return FALSE;
-  self->half_open_successes = 0;
-  self->asked_for = FALSE;
-  self->n_leases = self->settings->half_open_max_calls;
-  self->leases = g_new0 (gint64, self->n_leases);
-  derate_breaker_renew_locked (self);
-  return TRUE;
 }
 
 void
@@ -210,47 +198,36 @@ derate_breaker_empty_locked (DerateBreaker *self)
   self->failure_streak = 0;
 }
 
-void
-derate_breaker_close_locked (DerateBreaker *self, gint64 now)
+static void
+close_breaker (DerateBreaker *self, gint64 now, GTimeSpan ramp)
 {
   DerateBreakerEvent *event;
 
   if (self->state != DERATE_BREAKER_STATE_CLOSED)
     {
-      event = transit (self, DERATE_BREAKER_STATE_CLOSED, now, NULL);
+      event = derate_breaker_transit_locked (self, DERATE_BREAKER_STATE_CLOSED, now, NULL);
       event->recovered = self->incident_since != 0;
       event->span = event->recovered ? now - self->incident_since : 0;
     }
+  derate_breaker_set_ramp_locked (self, now, ramp, ramp);
   self->alerted = FALSE;
   self->incident_since = 0;
   derate_breaker_empty_locked (self);
   derate_breaker_renew_locked (self);
 }
 
-/* When the first of the probes that are out is taken as failed. */
-gint64
-derate_breaker_get_earliest_lease_locked (DerateBreaker *self)
+/* By hand: what closes it knows that the service is there. */
+void
+derate_breaker_close_locked (DerateBreaker *self, gint64 now)
 {
-  gint64 earliest = DERATE_CLOCK_NEVER;
-
-  for (guint i = 0; i < self->n_leases; i++)
-    if (self->leases[i] != 0)
-      earliest = MIN (earliest, self->leases[i]);
-  return earliest;
+  close_breaker (self, now, 0);
 }
 
-/* A probe past its lease has failed, as of the moment it was due, however late somebody asks. */
+/* The probes were good. */
 void
-derate_breaker_expire_leases_locked (DerateBreaker *self, gint64 now)
+derate_breaker_recover_locked (DerateBreaker *self, gint64 now)
 {
-  gint64 lease = derate_breaker_get_earliest_lease_locked (self);
-
-  if (self->state != DERATE_BREAKER_STATE_HALF_OPEN || lease > now)
-    return;
-  self->failure_streak++;
-  self->consecutive_failures++;
-  self->last_failure = lease;
-  derate_breaker_open_locked (self, lease, 0);
+  close_breaker (self, now, self->settings->ramp_duration);
 }
 
 /* Does what is due by time. */
@@ -262,12 +239,9 @@ derate_breaker_advance_locked (DerateBreaker *self, gint64 now)
   derate_breaker_expire_leases_locked (self, now);
   if (self->state == DERATE_BREAKER_STATE_OPEN && self->open_until <= now)
     derate_breaker_half_open_locked (self, now, NULL);
-}
-
-void
-derate_breaker_probe_succeeded_locked (DerateBreaker *self, gint64 now)
-{
-  self->half_open_successes++;
-  if (self->half_open_successes >= self->settings->success_threshold)
-    derate_breaker_close_locked (self, now);
+  if (self->ramp != NULL && self->ramp->end <= now)
+    {
+      g_clear_pointer (&self->ramp, g_free);
+      derate_breaker_publish_locked (self);
+    }
 }

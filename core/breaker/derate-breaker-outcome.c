@@ -16,14 +16,19 @@ refuse (DerateBreaker *self, DerateError code, GError **error)
   g_set_error (error, DERATE_ERROR, code,
                code == DERATE_ERROR_OPEN     ? "circuit breaker '%s' is open"
                : code == DERATE_ERROR_FORCED ? "circuit breaker '%s' is forced open"
-                                             : "circuit breaker '%s' is half-open and its probes "
-                                               "are out",
+               : code == DERATE_ERROR_RAMPING
+                   ? "circuit breaker '%s' has closed and does not let every call through yet"
+                   : "circuit breaker '%s' is half-open and its probes are out",
                self->name);
 }
 
 static DerateError
-reason_while_open (guint mode)
+get_reason (guint state, guint mode)
 {
+  if (state == DERATE_BREAKER_STATE_HALF_OPEN)
+    return DERATE_ERROR_HALF_OPEN_FULL;
+  if (state == DERATE_BREAKER_STATE_CLOSED)
+    return DERATE_ERROR_RAMPING;
   return mode == DERATE_BREAKER_MODE_FORCED_OPEN ? DERATE_ERROR_FORCED : DERATE_ERROR_OPEN;
 }
 
@@ -42,25 +47,11 @@ admit (DerateBreaker *self, DeratePermitData *permit, guint64 word, guint32 prob
   derate_shard_add (self->cells + CELL_ADMITTED, 1);
 }
 
-/* A place for a probe, or 0. */
-static guint32
-take_lease_locked (DerateBreaker *self, gint64 now)
-{
-  guint n = MIN (self->n_leases, self->settings->half_open_max_calls);
-
-  for (guint i = 0; i < n; i++)
-    if (self->leases[i] == 0)
-      {
-        self->leases[i] = now + derate_breaker_settings_get_lease (self->settings);
-        return i + 1;
-      }
-  return 0;
-}
-
 static gboolean
 acquire_locking (DerateBreaker *self, DeratePermitData *permit, GError **error)
 {
   gint64 now = derate_clock_get_time (self->clock);
+  gboolean admitted = FALSE;
   guint32 probe = 0;
   guint64 word;
   guint state;
@@ -71,24 +62,24 @@ acquire_locking (DerateBreaker *self, DeratePermitData *permit, GError **error)
   if (self->state == DERATE_BREAKER_STATE_HALF_OPEN)
     {
       self->asked_for = TRUE;
-      probe = take_lease_locked (self, now);
+      probe = derate_breaker_take_probe_locked (self, now);
+      admitted = probe != 0;
     }
+  else if (self->ramp != NULL)
+    admitted = derate_breaker_take_ramp_locked (self, now);
   word = self->word;
   state = self->state;
   mode = self->mode;
   derate_breaker_unlock (self);
 
-  if (probe != 0 || (word & WORD_ADMITS))
+  if (admitted || (word & WORD_ADMITS))
     {
       admit (self, permit, word, probe);
       if (probe != 0)
         permit->start = now;
       return TRUE;
     }
-  refuse (self,
-          state == DERATE_BREAKER_STATE_OPEN ? reason_while_open (mode)
-                                             : DERATE_ERROR_HALF_OPEN_FULL,
-          error);
+  refuse (self, get_reason (state, mode), error);
   return FALSE;
 }
 
@@ -110,7 +101,9 @@ acquire_slowly (DerateBreaker *self, DeratePermit *permit, GError **error)
   if ((word & WORD_REFUSES) &&
       derate_clock_get_time (self->clock) < __atomic_load_n (&self->open_until, __ATOMIC_RELAXED))
     {
-      refuse (self, reason_while_open ((word >> WORD_MODE_SHIFT) & WORD_MODE_MASK), error);
+      refuse (self,
+              get_reason (DERATE_BREAKER_STATE_OPEN, (word >> WORD_MODE_SHIFT) & WORD_MODE_MASK),
+              error);
       return FALSE;
     }
   return acquire_locking (self, data, error);
@@ -190,24 +183,6 @@ take_closed_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, g
     {
       derate_breaker_alert_on_rate_locked (self, now);
       derate_breaker_publish_locked (self);
-    }
-}
-
-static void
-take_half_open_locked (DerateBreaker *self, guint32 probe, DerateOutcome outcome, gint64 now)
-{
-  if (probe == 0 || probe > self->n_leases)
-    return;
-  self->leases[probe - 1] = 0;
-  if (outcome == OUTCOME_SUCCESS)
-    {
-      self->consecutive_failures = 0;
-      derate_breaker_probe_succeeded_locked (self, now);
-    }
-  else if (outcome == OUTCOME_FAILURE)
-    {
-      count_failure_locked (self, now);
-      derate_breaker_open_locked (self, now, 0);
     }
 }
 
@@ -311,7 +286,9 @@ derate_breaker_record (DerateBreaker *self, const DeratePermitData *permit, Dera
 
   g_mutex_lock (&self->mutex);
   derate_breaker_expire_leases_locked (self, now);
-  late = permit->word >> WORD_GENERATION_SHIFT != self->generation;
+  late = permit->word >> WORD_GENERATION_SHIFT != self->generation ||
+         (self->state == DERATE_BREAKER_STATE_HALF_OPEN &&
+          !derate_breaker_probe_is_out_locked (self, permit->probe));
   first = outcome == OUTCOME_FAILURE && !late && self->consecutive_failures == 0;
   if (!late && self->state == DERATE_BREAKER_STATE_CLOSED)
     derate_breaker_turn_window_locked (self, now);
@@ -321,7 +298,7 @@ derate_breaker_record (DerateBreaker *self, const DeratePermitData *permit, Dera
   if (!late && self->state == DERATE_BREAKER_STATE_CLOSED)
     take_closed_locked (self, outcome, slow, now);
   else if (!late && self->state == DERATE_BREAKER_STATE_HALF_OPEN)
-    take_half_open_locked (self, permit->probe, outcome, now);
+    derate_breaker_take_answer_locked (self, permit->probe, outcome, slow, now);
   derate_breaker_unlock (self);
 }
 

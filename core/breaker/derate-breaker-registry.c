@@ -130,7 +130,8 @@ is_idle (DerateBreaker *breaker)
 {
   return derate_breaker_get_state (breaker) == DERATE_BREAKER_STATE_CLOSED &&
          derate_breaker_get_mode (breaker) == DERATE_BREAKER_MODE_NORMAL &&
-         derate_breaker_get_in_flight (breaker) == 0;
+         derate_breaker_get_in_flight (breaker) == 0 &&
+         derate_breaker_get_retry_after (breaker) == 0; /* a ramp would be lost with it */
 }
 
 /* How many are looked at for one that may go, from the one not asked for longest. */

@@ -8,7 +8,7 @@
  * @breaker: a breaker
  *
  * Takes what derate_breaker_restore() needs to go on after a restart: state, mode, and by the wall
- * clock when it is to be half-open. May be called from any thread.
+ * clock when it is to be half-open, or to let every call through. May be called from any thread.
  *
  * Returns: (transfer none): a floating `a{sv}`
  *
@@ -32,6 +32,8 @@ derate_breaker_save (DerateBreaker *breaker)
   g_variant_dict_insert (&dict, "mode", "s", derate_breaker_mode_to_nick (breaker->mode));
   g_variant_dict_insert (&dict, "failure-count", "t", breaker->failure_streak);
   g_variant_dict_insert (&dict, "step", "u", breaker->has_opened ? breaker->step + 1 : 0);
+  if (breaker->ramp != NULL)
+    g_variant_dict_insert (&dict, "ramp-until", "x", breaker->ramp->end + offset);
   if (breaker->state == DERATE_BREAKER_STATE_OPEN && breaker->open_until != DERATE_CLOCK_NEVER)
     g_variant_dict_insert (&dict, "open-until", "x", breaker->open_until + offset);
   g_mutex_unlock (&breaker->mutex);
@@ -76,6 +78,7 @@ derate_breaker_restore (DerateBreaker *breaker, GVariant *saved, GError **error)
   guint64 failure_count = 0;
   guint step = 0;
   gint64 open_until = 0;
+  gint64 ramp_until = 0;
   gint64 offset;
   gint64 now;
 
@@ -88,6 +91,7 @@ derate_breaker_restore (DerateBreaker *breaker, GVariant *saved, GError **error)
   g_variant_dict_lookup (&dict, "failure-count", "t", &failure_count);
   g_variant_dict_lookup (&dict, "step", "u", &step);
   g_variant_dict_lookup (&dict, "open-until", "x", &open_until);
+  g_variant_dict_lookup (&dict, "ramp-until", "x", &ramp_until);
   state = derate_breaker_state_from_nick (state_nick);
   if (state == DERATE_BREAKER_STATE_UNKNOWN ||
       !derate_breaker_mode_from_nick (mode_nick, &mode, NULL))
@@ -105,6 +109,14 @@ derate_breaker_restore (DerateBreaker *breaker, GVariant *saved, GError **error)
                          state == DERATE_BREAKER_STATE_OPEN ? open_until - offset - now : 0);
   if (breaker->state != DERATE_BREAKER_STATE_CLOSED)
     breaker->failure_streak = failure_count;
+  else
+    {
+      GTimeSpan span = breaker->settings->ramp_duration;
+
+      derate_breaker_set_ramp_locked (breaker, now, span,
+                                      CLAMP (ramp_until - offset - now, 0, span));
+      derate_breaker_publish_locked (breaker);
+    }
   breaker->has_opened = step > 0;
   breaker->step = step > 0 ? MIN (step - 1, 10000) : 0;
   derate_breaker_unlock (breaker);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-breaker-machine-private.h"
 
+#include <math.h>
+
 /* What a breaker has counted. */
 
 guint64
@@ -113,7 +115,9 @@ derate_breaker_count_state_locked (DerateBreaker *self, gint64 now, DerateBreake
   counters->failures = marks.failures - self->marks.failures;
   counters->slow_calls = marks.slow - self->marks.slow;
   counters->failure_count = self->failure_streak;
-  counters->failure_rate = derate_breaker_get_failure_rate_locked (self);
+  counters->failure_rate = derate_breaker_get_probe_rate_locked (self);
+  if (self->state != DERATE_BREAKER_STATE_HALF_OPEN || isnan (counters->failure_rate))
+    counters->failure_rate = derate_breaker_get_failure_rate_locked (self);
 }
 
 void
@@ -214,13 +218,12 @@ get_retry_after_locked (DerateBreaker *self, gint64 now)
     due = self->open_until;
   else if (self->state == DERATE_BREAKER_STATE_HALF_OPEN)
     {
-      guint n = MIN (self->n_leases, self->settings->half_open_max_calls);
-
-      for (guint i = 0; i < n; i++)
-        if (self->leases[i] == 0)
-          return 0;
+      if (derate_breaker_has_probe_locked (self))
+        return 0;
       due = derate_breaker_get_earliest_lease_locked (self);
     }
+  else if (self->ramp != NULL)
+    due = self->ramp->end;
   return MAX (due - now, 0);
 }
 
@@ -229,8 +232,9 @@ get_retry_after_locked (DerateBreaker *self, gint64 now)
  * @breaker: a breaker
  *
  * How long until it is worth asking again. While a breaker is half-open and its probes are out, the
- * time until the first of them is given up; while it is forced open nobody knows, and it is the
- * configured open duration. May be called from any thread.
+ * time until the first of them is given up; while it ramps, until it lets every call through; while
+ * it is forced open nobody knows, and it is the configured open duration. May be called from any
+ * thread.
  *
  * Returns: microseconds, 0 when a call would be let through now
  *

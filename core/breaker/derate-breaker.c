@@ -36,7 +36,8 @@ derate_breaker_finalize (GObject *object)
   g_clear_object (&self->clock);
   g_free (self->counts);
   g_free (self->slices);
-  g_free (self->leases);
+  g_free (self->probes);
+  g_free (self->ramp);
   g_free (self->zero);
   g_free (self->name);
   g_mutex_clear (&self->mutex);

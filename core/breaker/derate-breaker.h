@@ -24,7 +24,8 @@ G_DECLARE_FINAL_TYPE (DerateBreaker, derate_breaker, DERATE, BREAKER, GObject)
  * @failures: calls that failed in it
  * @slow_calls: how many of both were slow
  * @failure_count: failures in a row when it ended
- * @failure_rate: the window's failure rate when it ended, NaN when unknown
+ * @failure_rate: the window's failure rate when it ended, NaN when unknown; of a half-open state
+ *   that ended by rate, the probes' rate
  *
  * What was counted in a state that has ended.
  *

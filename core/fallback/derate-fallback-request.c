@@ -55,6 +55,7 @@ derate_fallback_reason_from_error (const GError *error)
     case DERATE_ERROR_OPEN:
     case DERATE_ERROR_HALF_OPEN_FULL:
     case DERATE_ERROR_FORCED:
+    case DERATE_ERROR_RAMPING:
       return DERATE_FALLBACK_REASON_OPEN;
     case DERATE_ERROR_TIMED_OUT:
       return DERATE_FALLBACK_REASON_TIMEOUT;

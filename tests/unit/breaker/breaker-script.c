@@ -342,6 +342,8 @@ do_call (Run *run, const char *word)
     expect_refusal (run, DERATE_ERROR_OPEN);
   else if (g_str_equal (word, "Xfull"))
     expect_refusal (run, DERATE_ERROR_HALF_OPEN_FULL);
+  else if (g_str_equal (word, "Xramp"))
+    expect_refusal (run, DERATE_ERROR_RAMPING);
   else if (g_str_equal (word, "Xforced"))
     expect_refusal (run, DERATE_ERROR_FORCED);
   else if (strlen (word) == 1 && strchr ("SFNCLM", *word) != NULL)

@@ -6,7 +6,7 @@
 /* A story of a breaker on a manual clock, as words:
  *   S F N C     a call that succeeds, fails, is neutral, is cancelled: it must be let through
  *   L M         a call of 5 s that succeeds, fails
- *   X Xfull Xforced   a call that must be refused, for that reason
+ *   X Xfull Xforced Xramp   a call that must be refused, for that reason
  *   +5s wall=-1d      time passes; the date jumps
  *   hold        a call is let through and kept; s1 f1 n1 d1 end the first such, d by dropping it
  *   trip close reset poll for=30s until=30s mode=NICK check=GOOD/RISE   what is done by hand

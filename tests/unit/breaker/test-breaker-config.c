@@ -35,7 +35,9 @@ static const struct
   { "window-size", "10ms" },
   { "window-size", "1d" },
   { "half-open-decision", "strict" },
+  { "half-open-decision", "rate" },
   { "ramp-duration", "0" },
+  { "ramp-duration", "10s" },
 };
 
 static const struct
@@ -71,8 +73,10 @@ static const struct
   { "half-open-max-calls", "0" },
   { "success-threshold", "0" },
   { "half-open-lease", "0" },
-  { "half-open-decision", "rate" },
-  { "ramp-duration", "10s" },
+  { "half-open-decision", "majority" },
+  { "half-open-decision", "" },
+  { "ramp-duration", "10" },
+  { "ramp-duration", "-1s" },
   { "recovery-timeout", "60s" },
 };
 

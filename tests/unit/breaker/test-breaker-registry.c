@@ -135,6 +135,29 @@ test_bound (void)
   assert_names (registry, "forced last open");
 }
 
+/* One that is made anew would not ramp. */
+static void
+test_bound_and_ramp (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (clock);
+  g_autoptr (DerateBreakerConfig) config =
+      breaker_config_from_words ("ramp-duration=10s success-threshold=1");
+  g_autoptr (DerateBreaker) ramping =
+      derate_breaker_registry_get_or_create (registry, "ramping", config, NULL);
+
+  derate_breaker_move (ramping, DERATE_BREAKER_STATE_OPEN, NULL);
+  derate_breaker_move (ramping, DERATE_BREAKER_STATE_HALF_OPEN, NULL);
+  derate_breaker_note_good_check (ramping, 1, 1);
+  g_assert_cmpint (derate_breaker_get_state (ramping), ==, DERATE_BREAKER_STATE_CLOSED);
+  derate_breaker_registry_set_max_breakers (registry, 1);
+  g_object_unref (get (registry, "other"));
+  assert_names (registry, "other ramping");
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 10 * G_TIME_SPAN_SECOND);
+  g_object_unref (get (registry, "last"));
+  assert_names (registry, "last");
+}
+
 /* A hundred thousand names do not fill the memory. */
 static void
 test_many_names (void)
@@ -392,6 +415,7 @@ main (int argc, char **argv)
   g_test_add_func ("/breaker/registry/add", test_add);
   g_test_add_func ("/breaker/registry/reset-all", test_reset_all);
   g_test_add_func ("/breaker/trap/18-bound", test_bound);
+  g_test_add_func ("/breaker/registry/bound-and-ramp", test_bound_and_ramp);
   g_test_add_func ("/breaker/trap/18-many-names", test_many_names);
   g_test_add_func ("/breaker/registry/threads", test_one_of_many_threads);
   g_test_add_func ("/breaker/metrics", test_metrics);

@@ -75,6 +75,13 @@ static const struct
     "file a.conf, [service x], breaker-failure-rate-threshold: “1.5” is not a number…" },
   { "breaker-window", "[breaker x]\nwindow=sliding\n",
     "file a.conf, [breaker x], window: “sliding” is…" },
+  { "breaker-window-size", "[breaker x]\nwindow=time\nwindow-size=10 s\n",
+    "file a.conf, [breaker x], window-size: “10 s” is neither a whole number from 1 to 100000…" },
+  { "breaker-half-open-decision", "[service x]\nbreaker-half-open-decision=majority\n",
+    "file a.conf, [service x], breaker-half-open-decision: “majority” is neither strict nor "
+    "rate…" },
+  { "breaker-ramp-duration", "[service x]\nbreaker-ramp-duration=10\n",
+    "file a.conf, [service x], breaker-ramp-duration: “10” is not a duration…" },
   { "breaker-mode", "[service x]\nbreaker-mode=open\n",
     "file a.conf, [service x], breaker-mode: “open” is not one of normal, disabled, metrics-only, "
     "forced-open (line 2)" },
@@ -155,6 +162,12 @@ static const struct
     "file a.conf, [service x], alternate: it leads back to the service: x → y → z → x (line 2)" },
   { "breaker-conflict", "[service x]\nbreaker-window-size=5\nbreaker-minimum-calls=6\n",
     "file a.conf, [service x]: breaker: minimum-calls is more than window-size…" },
+  { "breaker-window-of-calls", "[service x]\nbreaker-window-size=20\nbreaker-window=time\n",
+    "file a.conf, [service x]: breaker: window-size: '20' is a number of calls, but window=time "
+    "wants a duration" },
+  { "breaker-window-of-time", "[breaker x]\nwindow-size=10s\n[service x]\n",
+    "file a.conf, [breaker x]: breaker: window-size: '10s' is a duration, but window=count wants a "
+    "number of calls" },
   { "breaker-conflict-with-preset",
     "[derate]\npreset=critical\n[service x]\nbreaker-open-duration-max=90s\n",
     "file a.conf, [service x]: breaker: open-duration-max is less than open-duration" },

@@ -349,6 +349,28 @@ test_breaker (gconstpointer data)
                     breakers[i].successes);
 }
 
+/* Every way a breaker can decide has its key. */
+static void
+test_breaker_ways (void)
+{
+  g_autoptr (DerateConfig) config =
+      parse ("[service x]\nbreaker-window-size=90s\nbreaker-window=time\n"
+             "breaker-half-open-decision=rate\nbreaker-ramp-duration=20s\n"
+             "breaker-minimum-calls=200\n");
+  g_autoptr (DerateBreakerConfig) breaker = NULL;
+  g_autoptr (GError) error = NULL;
+
+  breaker = derate_config_dup_breaker_config (config, "x", DERATE_SERVICE_ROLE_NONE, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (derate_breaker_config_get_window (breaker), ==, DERATE_BREAKER_WINDOW_TIME);
+  g_assert_cmpint (derate_breaker_config_get_window_duration (breaker), ==,
+                   90 * G_TIME_SPAN_SECOND);
+  g_assert_cmpuint (derate_breaker_config_get_minimum_calls (breaker), ==, 200);
+  g_assert_cmpint (derate_breaker_config_get_half_open_decision (breaker), ==,
+                   DERATE_BREAKER_DECISION_RATE);
+  g_assert_cmpint (derate_breaker_config_get_ramp_duration (breaker), ==, 20 * G_TIME_SPAN_SECOND);
+}
+
 static void
 test_check (void)
 {
@@ -421,6 +443,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/bad-override", test_bad_override);
   g_test_add_func ("/config/unreadable", test_unreadable);
   g_test_add_func ("/config/equal", test_equal);
+  g_test_add_func ("/config/breaker-ways", test_breaker_ways);
   g_test_add_func ("/config/check", test_check);
   g_test_add_func ("/config/warnings", test_warnings);
   for (gsize i = 0; i < G_N_ELEMENTS (breakers); i++)
