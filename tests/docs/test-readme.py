@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The README shows the examples as they are, and names only what there is."""
+"""The README shows the examples as they are; it and the guides name only what there is."""
 import pathlib
 import re
 import shlex
@@ -14,12 +14,14 @@ import taprunner
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs/guides").glob("*.md"))]
+TEXT = "\n".join([README, *GUIDES])
 HELLOS = ("hello-breaker", "hello-degradation")
 PAGES = ("/prices/1", "/metrics", "/health", "/degradation", "/circuit-breakers")
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language, text=TEXT):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def commands(program):
@@ -42,7 +44,7 @@ class ReadmeTest(unittest.TestCase):
     def test_hello_programs_are_shown_whole(self):
         for name in HELLOS:
             text = (ROOT / "examples" / f"{name}.c").read_text(encoding="utf-8")
-            self.assertIn(text, blocks("c"), name)
+            self.assertIn(text, blocks("c", README), name)
             self.assertLess(text.count("\n"), 60, name)
             self.assertEqual(re.findall("#include .*", text), ["#include <derate.h>"])
 
@@ -59,7 +61,7 @@ class ReadmeTest(unittest.TestCase):
         self.assertEqual((levels[0], levels[-1]), ("optimal", "optimal"))
 
     def test_every_command_is_known(self):
-        known = {"./dev", "deratectl", "curl", "meson", "ninja", *(f"build/examples/{name}"
+        known = {"./dev", "deratectl", "curl", "meson", "ninja", "cc", *(f"build/examples/{name}"
                                                                    for name in HELLOS)}
         for block in blocks("sh"):
             for command in re.split(r"\n|&&", block.rstrip("\n")):
@@ -91,7 +93,7 @@ class ReadmeTest(unittest.TestCase):
             self.assertIn("/" + words[0].split("/", 3)[3], PAGES)
 
     def test_named_files_exist(self):
-        for name in re.findall(r"`((?:examples|core|fallbacks|plugins|tools)/[\w./-]*)`", README):
+        for name in re.findall(r"`((?:examples|core|fallbacks|plugins|tools)/[\w./-]*)`", TEXT):
             self.assertTrue((ROOT / name).exists(), name)
 
 
