@@ -2,9 +2,12 @@
 #include "derate-event-queue-private.h"
 
 /* Threads: `pending` and `scheduled` are guarded by the mutex. One idle source at most is attached;
- * it runs as many events as there were when it began, so that a call may push again without growing
- * this dispatch for ever, and takes them one by one, so that a call that runs the context itself
- * gets the older ones first. */
+ * it runs the events there were when it began, but no more than AT_ONCE, so that neither a flood of
+ * them nor a call that pushes again keeps the loop from its other sources, and takes them one by
+ * one, so that a call that runs the context itself gets the older ones first. */
+
+#define AT_ONCE 64
+
 struct _DerateEventQueue
 {
   GMainContext *context;
@@ -51,14 +54,29 @@ derate_event_queue_new (GMainContext *context)
   return queue;
 }
 
+static gboolean run_pending (gpointer data);
+
+static void
+schedule (DerateEventQueue *queue)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[derate] events");
+  g_source_set_callback (source, run_pending, derate_event_queue_ref (queue),
+                         (GDestroyNotify)derate_event_queue_unref);
+  g_source_attach (source, queue->context);
+}
+
 static gboolean
 run_pending (gpointer data)
 {
   DerateEventQueue *queue = data;
+  gboolean more;
   guint n;
 
   g_mutex_lock (&queue->mutex);
-  n = queue->pending.length;
+  n = MIN (queue->pending.length, AT_ONCE);
   queue->scheduled = FALSE;
   g_mutex_unlock (&queue->mutex);
 
@@ -74,6 +92,13 @@ run_pending (gpointer data)
       event->func (event->owner, event->data);
       event_free (event);
     }
+
+  g_mutex_lock (&queue->mutex);
+  more = !queue->scheduled && queue->pending.length > 0;
+  queue->scheduled = queue->scheduled || more;
+  g_mutex_unlock (&queue->mutex);
+  if (more)
+    schedule (queue);
   return G_SOURCE_REMOVE;
 }
 
@@ -84,8 +109,8 @@ derate_event_queue_push (DerateEventQueue *queue,
                          gpointer data,
                          GDestroyNotify destroy)
 {
-  g_autoptr (GSource) source = NULL;
   Event *event = g_new0 (Event, 1);
+  gboolean first;
 
   event->owner = owner != NULL ? g_object_ref (owner) : NULL;
   event->func = func;
@@ -94,20 +119,11 @@ derate_event_queue_push (DerateEventQueue *queue,
 
   g_mutex_lock (&queue->mutex);
   g_queue_push_tail (&queue->pending, event);
-  if (!queue->scheduled)
-    {
-      queue->scheduled = TRUE;
-      source = g_idle_source_new ();
-    }
+  first = !queue->scheduled;
+  queue->scheduled = TRUE;
   g_mutex_unlock (&queue->mutex);
-
-  if (source == NULL)
-    return;
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_static_name (source, "[derate] events");
-  g_source_set_callback (source, run_pending, derate_event_queue_ref (queue),
-                         (GDestroyNotify)derate_event_queue_unref);
-  g_source_attach (source, queue->context);
+  if (first)
+    schedule (queue);
 }
 
 GMainContext *

@@ -93,6 +93,32 @@ test_reentrant (Fixture *fixture, gconstpointer data)
   assert_seen (fixture, 3);
 }
 
+static gboolean
+count_turn (gpointer data)
+{
+  (*(guint *)data)++;
+  return G_SOURCE_CONTINUE;
+}
+
+/* However many there are, the loop's other sources have their turns in between. */
+static void
+test_flood (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GSource) other = g_idle_source_new ();
+  guint n_turns = 0;
+
+  g_source_set_priority (other, G_PRIORITY_DEFAULT);
+  g_source_set_callback (other, count_turn, &n_turns, NULL);
+  g_source_attach (other, fixture->context);
+  for (gint i = 0; i < 1000; i++)
+    push (fixture, i);
+  while (fixture->n_freed < 1000)
+    g_main_context_iteration (fixture->context, FALSE);
+  g_assert_cmpuint (n_turns, >=, 1000 / 64);
+  assert_seen (fixture, 1000);
+  g_source_destroy (other);
+}
+
 /* A handler that runs a loop of its own, as a dialog does, hears of nothing out of order. */
 static void
 push_and_run (gpointer owner, gpointer data)
@@ -171,6 +197,7 @@ main (int argc, char **argv)
   g_test_add ("/event-queue/" path, Fixture, NULL, fixture_set_up, func, fixture_tear_down)
   ADD ("order", test_order);
   ADD ("reentrant", test_reentrant);
+  ADD ("flood", test_flood);
   ADD ("nested-loop", test_nested_loop);
   ADD ("owner-is-kept", test_owner_is_kept);
   ADD ("threads", test_threads);
