@@ -146,6 +146,52 @@ derate_service_get_check_stats (DerateService *service, DerateServiceCheckStats 
   *stats = service->stats;
 }
 
+static void
+add_change (GVariantBuilder *changes, const DerateServiceChange *change)
+{
+  gboolean has_cause = change->cause != DERATE_HEALTH_CAUSE_NONE;
+
+  g_variant_builder_open (changes, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (changes, "{sv}", "time",
+                         g_variant_new_double ((double)change->time / G_TIME_SPAN_SECOND));
+  g_variant_builder_add (changes, "{sv}", "from",
+                         g_variant_new_string (derate_health_status_get_nick (change->from)));
+  g_variant_builder_add (changes, "{sv}", "to",
+                         g_variant_new_string (derate_health_status_get_nick (change->to)));
+  g_variant_builder_add (changes, "{sv}", "cause",
+                         g_variant_new ("ms", has_cause
+                                                  ? derate_health_cause_get_nick (change->cause)
+                                                  : NULL));
+  g_variant_builder_close (changes);
+}
+
+/**
+ * derate_service_dup_history:
+ * @service: a service
+ *
+ * The last changes of the status (20 are kept), oldest first, whether or not the level of the
+ * program changed with them: `aa{sv}` with `time` (seconds since 1970), `from`, `to` and `cause`
+ * (nothing where it is well). May be called from any thread.
+ *
+ * Returns: (transfer full): the changes
+ *
+ * Since: 1.0
+ */
+GVariant *
+derate_service_dup_history (DerateService *service)
+{
+  GVariantBuilder changes;
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  g_return_val_if_fail (DERATE_IS_SERVICE (service), NULL);
+
+  g_variant_builder_init (&changes, G_VARIANT_TYPE ("aa{sv}"));
+  locker = g_mutex_locker_new (&service->mutex);
+  for (GList *link = service->history.head; link != NULL; link = link->next)
+    add_change (&changes, link->data);
+  return g_variant_ref_sink (g_variant_builder_end (&changes));
+}
+
 /**
  * derate_service_to_variant:
  * @service: a service

@@ -23,6 +23,17 @@ typedef struct
   gboolean recent_success; /* one within three check intervals */
 } DerateBreakerView;
 
+/* A change of the status, for whoever asks later. */
+typedef struct
+{
+  gint64 time; /* of the wall clock */
+  DerateHealthStatus from;
+  DerateHealthStatus to;
+  DerateHealthCause cause;
+} DerateServiceChange;
+
+#define DERATE_SERVICE_HISTORY_MAX 20
+
 /* Threads: `word` is atomic; `name`, `role` and `clock` never change; the mutex guards the rest.
  * Nothing of another object is called while it is held. */
 struct _DerateService
@@ -59,6 +70,7 @@ struct _DerateService
   gint64 last_result; /* 0: none */
   gint64 last_result_wall;
   gint64 since_wall;
+  GQueue history; /* (element-type DerateServiceChange), oldest first */
   char *error;
   guint good_checks; /* in a row, since the breaker opened */
   guint64 good_openings; /* which opening that is */

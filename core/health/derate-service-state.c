@@ -87,6 +87,17 @@ expire_if_stale (DerateService *service, gint64 now)
   service->good_checks = 0;
 }
 
+static void
+remember (DerateService *service, const Step *step, gint64 wall)
+{
+  DerateServiceChange change = { wall, step->from, step->to, step->cause };
+
+  g_queue_push_tail (&service->history, g_memdup2 (&change, sizeof change));
+  if (service->history.length > DERATE_SERVICE_HISTORY_MAX)
+    g_free (g_queue_pop_head (&service->history));
+  service->since_wall = wall;
+}
+
 /* Called locked. Returns whether the word changed. */
 static gboolean
 publish (DerateService *service, const DerateBreakerView *view, gint64 now, gint64 wall)
@@ -109,7 +120,7 @@ publish (DerateService *service, const DerateBreakerView *view, gint64 now, gint
   step->to = derate_service_word_get_status (word);
   step->cause = derate_service_word_get_cause (word);
   if (step->from != step->to)
-    service->since_wall = wall;
+    remember (service, step, wall);
   if (step->from != step->to || step->cause != derate_service_word_get_cause (old))
     g_queue_push_tail (&service->steps, step);
   else

@@ -102,6 +102,7 @@ derate_service_finalize (GObject *object)
   g_clear_pointer (&service->owner_context, g_main_context_unref);
   g_clear_pointer (&service->waiters, g_ptr_array_unref);
   g_queue_clear_full (&service->steps, g_free);
+  g_queue_clear_full (&service->history, g_free);
   g_free (service->name);
   g_free (service->plugin);
   g_free (service->error);
@@ -219,6 +220,7 @@ derate_service_init (DerateService *service)
 
   g_mutex_init (&service->mutex);
   g_queue_init (&service->steps);
+  g_queue_init (&service->history);
   service->config = derate_health_check_config_new ();
   service->waiters = g_ptr_array_new_with_free_func (g_object_unref);
   service->events = derate_event_queue_new (context);

@@ -100,6 +100,9 @@ DERATE_AVAILABLE_IN_1_0
 guint64 derate_service_get_check_errors (DerateService *service);
 
 DERATE_AVAILABLE_IN_1_0
+GVariant *derate_service_dup_history (DerateService *service);
+
+DERATE_AVAILABLE_IN_1_0
 GVariant *derate_service_to_variant (DerateService *service);
 
 DERATE_AVAILABLE_IN_1_0

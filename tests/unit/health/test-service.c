@@ -136,6 +136,35 @@ call (DerateBreaker *breaker, gboolean good)
   derate_permit_fail (&permit, error);
 }
 
+static void
+test_history (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GVariant) history = NULL;
+  g_autoptr (GVariant) all = NULL;
+  g_autofree char *json = NULL;
+
+  run_checks (f, 1);
+  advance (f, 5 * SECOND);
+  fake_check_set (f->check, DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_AUTH, NULL);
+  run_checks (f, 3);
+  history = derate_service_dup_history (f->service);
+  json = derate_json_from_variant (history);
+  g_assert_cmpstr (json, ==,
+                   "[{\"time\":1763720000,\"from\":\"unknown\",\"to\":\"healthy\",\"cause\":null},"
+                   "{\"time\":1763720005,\"from\":\"healthy\",\"to\":\"down\",\"cause\":\"auth\"}"
+                   "]");
+
+  for (guint i = 0; i < 40; i++)
+    {
+      fake_check_set (f->check,
+                      i % 2 == 0 ? DERATE_HEALTH_STATUS_HEALTHY : DERATE_HEALTH_STATUS_DOWN,
+                      DERATE_HEALTH_CAUSE_NONE, NULL);
+      run_checks (f, 3);
+    }
+  all = derate_service_dup_history (f->service);
+  g_assert_cmpuint (g_variant_n_children (all), ==, DERATE_SERVICE_HISTORY_MAX);
+}
+
 /* The word */
 
 static const struct
@@ -727,6 +756,7 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/health/service/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("unknown", test_unknown);
   ADD ("fall-and-rise", test_fall_and_rise);
+  ADD ("history", test_history);
   ADD ("slow", test_slow);
   ADD ("timeout", test_timeout);
   ADD ("ignores-cancel", test_ignores_cancel);
