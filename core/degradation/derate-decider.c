@@ -129,15 +129,25 @@ damp (DerateDecider *decider, const DerateDeciderTurn *turn)
     decision_copy (&decider->damped, &decider->computed);
 }
 
+/* Who may not hide an outage does not hide one that comes later either. */
+static gboolean
+exact_decides (const DerateDecider *decider, const DerateHoldEffect *effect)
+{
+  if (effect->exact == DERATE_LEVEL_UNKNOWN)
+    return FALSE;
+  return effect->exact_hold == NULL || effect->exact_hold->may_mask ||
+         effect->exact >= decider->damped.level;
+}
+
 /* What holds and states together ask for, and the hold that does. */
 static void
-find_target (DerateDecider *decider, DerateDecision *target, const DerateHold **hold)
+find_target (const DerateDecider *decider, DerateDecision *target, const DerateHold **hold)
 {
   DerateHoldEffect effect = derate_hold_set_get_effect (&decider->holds);
 
   *hold = NULL;
   decision_copy (target, &decider->damped);
-  if (effect.exact != DERATE_LEVEL_UNKNOWN)
+  if (exact_decides (decider, &effect))
     {
       *hold = effect.exact_hold;
       decision_set (target, effect.exact,
@@ -163,7 +173,7 @@ publish (DerateDecider *decider, const DerateDeciderTurn *turn)
 
   find_target (decider, &target, &hold);
   level = target.level;
-  if (level < old && effect.exact == DERATE_LEVEL_UNKNOWN)
+  if (level < old && !exact_decides (decider, &effect))
     level = turn->tick ? derate_recovery_step (&decider->recovery, old, level) : old;
   if (level == target.level)
     {

@@ -26,7 +26,7 @@ typedef struct
   const char *owner;  /* opaque, such as a unique bus name; NULL = this program */
   guint uid;          /* of the owner */
   gboolean bound;     /* ends when the owner vanishes */
-  gboolean may_mask;  /* has the right to an exact hold better than the computed level */
+  gboolean may_mask;  /* has the right to hold exactly what is better than the services allow */
 } DerateHoldRequest;
 
 /* Immutable but for `deadline`, which renewing moves; guarded by whoever has the set. */
@@ -40,6 +40,7 @@ typedef struct
   char *owner;
   guint uid;
   gboolean bound;
+  gboolean may_mask; /* else an exact one never shows better than the services allow */
   GTimeSpan ttl;    /* as given or renewed; 0 = no limit */
   gint64 since;     /* wall clock, µs */
   gint64 deadline;  /* of the clock; DERATE_CLOCK_NEVER = no limit */

@@ -79,6 +79,7 @@ put_hold (DerateHoldStore *store, GKeyFile *file, const DerateHold *hold)
   if (hold->owner != NULL)
     g_key_file_set_string (file, group, "owner", hold->owner);
   g_key_file_set_uint64 (file, group, "uid", hold->uid);
+  g_key_file_set_boolean (file, group, "may-mask", hold->may_mask);
   g_key_file_set_int64 (file, group, "since", hold->since);
   g_key_file_set_int64 (file, group, "ttl", hold->ttl);
   g_key_file_set_int64 (file, group, "boot-deadline", get_boot_time (store) + left);
@@ -143,6 +144,7 @@ get_hold (DerateHoldStore *store, GKeyFile *file, const char *group, GError **er
       !derate_hold_mode_from_nick (mode, &request.mode, error))
     return NULL;
   request.ttl = g_key_file_get_int64 (file, group, "ttl", NULL);
+  request.may_mask = g_key_file_get_boolean (file, group, "may-mask", NULL);
   request.uid = (guint)g_key_file_get_uint64 (file, group, "uid", NULL);
   hold = derate_hold_new (&request, now, g_key_file_get_int64 (file, group, "since", NULL), error);
   if (hold == NULL)

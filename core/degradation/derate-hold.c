@@ -123,6 +123,7 @@ derate_hold_new (const DerateHoldRequest *request, gint64 now, gint64 real_now, 
   hold->owner = g_strdup (request->owner);
   hold->uid = request->uid;
   hold->bound = request->bound;
+  hold->may_mask = request->may_mask;
   hold->ttl = request->ttl;
   hold->since = real_now;
   return g_steal_pointer (&hold);

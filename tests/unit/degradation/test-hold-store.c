@@ -56,6 +56,7 @@ make_hold (Fixture *f, const char *id, gboolean bound, GTimeSpan ttl)
     .owner = ":1.7",
     .uid = 1000,
     .bound = bound,
+    .may_mask = TRUE,
     .ttl = ttl,
   };
   g_autoptr (GError) error = NULL;
@@ -116,6 +117,7 @@ test_round_trip (Fixture *f, gconstpointer unused)
   g_assert_cmpstr (hold->owner, ==, ":1.7");
   g_assert_cmpuint (hold->uid, ==, 1000);
   g_assert_false (hold->bound);
+  g_assert_true (hold->may_mask);
   g_assert_cmpint (hold->ttl, ==, 10 * MINUTE);
   g_assert_cmpint (hold->since, ==, derate_clock_get_real_time (DERATE_CLOCK (f->clock)));
   /* Who holds and why is not for other users. */
