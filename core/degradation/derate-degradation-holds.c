@@ -21,12 +21,12 @@ note_ended (DerateDegradationManager *self,
             const DerateHoldCaller *caller,
             const char *cause)
 {
-  self->holds_changed = self->holds_changed || ended->len > 0;
   for (guint i = 0; i < ended->len; i++)
     {
       const DerateHold *hold = g_ptr_array_index (ended, i);
       gboolean own = caller == NULL || derate_hold_is_owned_by (hold, caller);
 
+      self->holds_changed = self->holds_changed || !hold->bound;
       g_queue_push_tail (&self->pending,
                          derate_degradation_event_new_hold (DERATE_DEGRADATION_EVENT_HOLD_RELEASED,
                                                             hold,
@@ -68,7 +68,7 @@ add_hold (DerateDegradationManager *self,
   added = derate_hold_set_add (&self->decider.holds, g_steal_pointer (&owned), error);
   if (added == NULL)
     return NULL;
-  self->holds_changed = TRUE;
+  self->holds_changed = self->holds_changed || !added->bound;
   g_queue_push_tail (&self->pending,
                      derate_degradation_event_new_hold (DERATE_DEGRADATION_EVENT_HOLD_TAKEN, added,
                                                         NULL));
@@ -90,6 +90,7 @@ derate_degradation_manager_take_hold (DerateDegradationManager *self,
   g_mutex_lock (&self->mutex);
   id = add_hold (self, request, g_steal_pointer (&hold), &time, error);
   g_mutex_unlock (&self->mutex);
+  derate_degradation_manager_store_holds (self);
   derate_degradation_manager_tell (self);
   return g_steal_pointer (&id);
 }
@@ -108,7 +109,7 @@ renew (DerateDegradationManager *self,
       !derate_hold_compute_deadline (hold->bound, ttl, time->now, &hold->deadline, error))
     return FALSE;
   hold->ttl = ttl;
-  self->holds_changed = TRUE;
+  self->holds_changed = self->holds_changed || !hold->bound;
   self->deadline_moved = TRUE;
   return TRUE;
 }
@@ -127,6 +128,7 @@ derate_degradation_manager_renew_hold (DerateDegradationManager *self,
   derate_degradation_manager_decide (self, &time, FALSE);
   renewed = renew (self, id, ttl, caller, &time, error);
   g_mutex_unlock (&self->mutex);
+  derate_degradation_manager_store_holds (self);
   derate_degradation_manager_tell (self);
   return renewed;
 }
@@ -157,6 +159,7 @@ derate_degradation_manager_release_hold (DerateDegradationManager *self,
       derate_degradation_manager_decide (self, &time, FALSE);
     }
   g_mutex_unlock (&self->mutex);
+  derate_degradation_manager_store_holds (self);
   derate_degradation_manager_tell (self);
   return found;
 }
@@ -182,6 +185,7 @@ derate_degradation_manager_release_holds (DerateDegradationManager *self,
   note_ended (self, ended, caller, DERATE_HOLD_CAUSE_RELEASED);
   derate_degradation_manager_decide (self, &time, FALSE);
   g_mutex_unlock (&self->mutex);
+  derate_degradation_manager_store_holds (self);
   derate_degradation_manager_tell (self);
   return ended->len;
 }
@@ -197,6 +201,7 @@ derate_degradation_manager_owner_vanished (DerateDegradationManager *self, const
   note_ended (self, ended, NULL, DERATE_HOLD_CAUSE_VANISHED);
   derate_degradation_manager_decide (self, &time, FALSE);
   g_mutex_unlock (&self->mutex);
+  derate_degradation_manager_store_holds (self);
   derate_degradation_manager_tell (self);
 }
 
@@ -363,6 +368,7 @@ restore (DerateDegradationManager *self, GPtrArray *holds)
     derate_hold_set_restore (&self->decider.holds, g_ptr_array_steal_index (holds, 0));
   derate_degradation_manager_decide (self, &time, FALSE);
   g_mutex_unlock (&self->mutex);
+  derate_degradation_manager_store_holds (self);
   derate_degradation_manager_tell (self);
 }
 
@@ -374,8 +380,8 @@ restore (DerateDegradationManager *self, GPtrArray *holds)
  *
  * Takes up the unbound holds that were stored in @folder with the time they have left (the time the
  * program was down counts), and keeps those taken from now on there. To be called once, before the
- * manager is started. A hold is on disk before the call that takes it returns, unless another
- * thread is just telling of a change.
+ * manager is started. A hold is on disk before the call that takes, renews or releases it returns,
+ * so that call waits for the disk, and only that one.
  *
  * Returns: %FALSE where what was stored cannot be read; holds are stored nevertheless
  *

@@ -87,6 +87,9 @@ guint derate_degradation_manager_release_holds (DerateDegradationManager *manage
 void derate_degradation_manager_owner_vanished (DerateDegradationManager *manager,
                                                 const char               *owner);
 
+/* The holds there are, oldest first: (element-type DerateHold) (transfer full). */
+GPtrArray *derate_degradation_manager_copy_holds (DerateDegradationManager *manager);
+
 /* The id of the hold that decides the level, NULL for none. (transfer full) */
 char *derate_degradation_manager_dup_deciding_hold (DerateDegradationManager *manager);
 

@@ -211,6 +211,7 @@ derate_degradation_manager_finalize (GObject *object)
   derate_event_queue_unref (self->events);
   g_object_unref (self->clock);
   g_mutex_clear (&self->mutex);
+  g_mutex_clear (&self->store_mutex);
   G_OBJECT_CLASS (derate_degradation_manager_parent_class)->finalize (object);
 }
 
@@ -288,6 +289,7 @@ static void
 derate_degradation_manager_init (DerateDegradationManager *self)
 {
   g_mutex_init (&self->mutex);
+  g_mutex_init (&self->store_mutex);
   g_queue_init (&self->pending);
   self->listeners = derate_degradation_manager_make_listeners ();
   self->services = g_ptr_array_new_with_free_func (g_object_unref);

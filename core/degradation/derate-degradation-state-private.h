@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 #define DERATE_N_ANSWER_SOURCES 3
 
 /* Threads: the words are atomics, published under the mutex. `mutex` guards everything below it.
+ * `store_mutex` is taken before it, by who has changed a hold and may wait for the disk.
  * Decide under the mutex, then tell (): one thread at a time takes what is pending, in order, and
  * calls out without the mutex; another that comes meanwhile leaves its events to that one. */
 struct _DerateDegradationManager
@@ -27,6 +28,9 @@ struct _DerateDegradationManager
   guint enforced_word;
   guint computed_word;
 
+  GMutex store_mutex;
+  DerateHoldStore *store; /* NULL = nothing is kept */
+
   GMutex mutex;
   DerateDecider decider;
   GPtrArray *services; /* (element-type GObject) */
@@ -34,7 +38,6 @@ struct _DerateDegradationManager
   gint64 last_now;
   gboolean local_suspect;
 
-  DerateHoldStore *store; /* used by whoever tells; NULL = nothing is kept */
   gboolean holds_changed; /* to be stored */
 
   GQueue pending; /* (element-type DerateDegradationEvent) */
@@ -63,6 +66,10 @@ void derate_degradation_manager_decide (DerateDegradationManager    *self,
 
 /* Without the mutex: sets the expiry timer, then tells what is pending. */
 void derate_degradation_manager_tell (DerateDegradationManager *self);
+
+/* Without the mutex: puts the holds on disk if they have changed; waits for another thread that
+ * just does. Not for who merely has news of a service: he would wait for the disk. */
+void derate_degradation_manager_store_holds (DerateDegradationManager *self);
 
 /* Decides anew and tells; without the mutex. */
 void derate_degradation_manager_turn (DerateDegradationManager *self,

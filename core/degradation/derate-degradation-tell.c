@@ -62,12 +62,49 @@ hold_copy (gconstpointer hold, gpointer unused)
   return derate_hold_copy (hold);
 }
 
-static void
-store_holds (DerateDegradationManager *self, GPtrArray *holds)
+/* Called locked. */
+static GPtrArray *
+copy_holds (DerateDegradationManager *self)
 {
+  GPtrArray *holds = g_ptr_array_copy (self->decider.holds.holds, hold_copy, NULL);
+
+  g_ptr_array_set_free_func (holds, (GDestroyNotify)derate_hold_free);
+  return holds;
+}
+
+GPtrArray *
+derate_degradation_manager_copy_holds (DerateDegradationManager *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return copy_holds (self);
+}
+
+static GPtrArray *
+copy_changed_holds (DerateDegradationManager *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  if (!self->holds_changed)
+    return NULL;
+  self->holds_changed = FALSE;
+  return copy_holds (self);
+}
+
+void
+derate_degradation_manager_store_holds (DerateDegradationManager *self)
+{
+  g_autoptr (GPtrArray) holds = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (!derate_hold_store_save (self->store, holds, &error))
+  if (self->store == NULL)
+    return;
+  g_mutex_lock (&self->store_mutex);
+  holds = copy_changed_holds (self);
+  if (holds != NULL)
+    derate_hold_store_save (self->store, holds, &error);
+  g_mutex_unlock (&self->store_mutex);
+  if (error != NULL)
     g_warning ("holds will not survive a restart: %s", error->message);
 }
 
@@ -76,7 +113,6 @@ typedef struct
 {
   GSource *expiry; /* to be set to `deadline` */
   gint64 deadline;
-  GPtrArray *holds; /* (element-type DerateHold): to be stored */
   DerateDegradationEvent *event; /* to be told to `listeners` */
   GPtrArray *listeners;
 } Task;
@@ -93,13 +129,6 @@ take_task (DerateDegradationManager *self, Task *task)
       self->deadline_moved = FALSE;
       task->expiry = g_source_ref (self->expiry_source);
       task->deadline = derate_hold_set_get_deadline (&self->decider.holds);
-      return TRUE;
-    }
-  if (self->holds_changed && self->store != NULL)
-    {
-      self->holds_changed = FALSE;
-      task->holds = g_ptr_array_copy (self->decider.holds.holds, hold_copy, NULL);
-      g_ptr_array_set_free_func (task->holds, (GDestroyNotify)derate_hold_free);
       return TRUE;
     }
   task->event = g_queue_pop_head (&self->pending);
@@ -135,12 +164,9 @@ derate_degradation_manager_tell (DerateDegradationManager *self)
     {
       if (task.expiry != NULL)
         derate_clock_source_set_deadline (self->clock, task.expiry, task.deadline);
-      if (task.holds != NULL)
-        store_holds (self, task.holds);
       if (task.event != NULL)
         tell_one (self, task.event, task.listeners);
       g_clear_pointer (&task.expiry, g_source_unref);
-      g_clear_pointer (&task.holds, g_ptr_array_unref);
       g_clear_pointer (&task.listeners, g_ptr_array_unref);
     }
 }

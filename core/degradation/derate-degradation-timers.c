@@ -38,6 +38,7 @@ on_tick (gpointer data)
     return G_SOURCE_REMOVE;
   derate_clock_source_set_deadline (self->clock, source, next);
   derate_degradation_manager_turn (self, TRUE);
+  derate_degradation_manager_store_holds (self);
   return G_SOURCE_CONTINUE;
 }
 
@@ -49,6 +50,7 @@ on_expiry (gpointer data)
   if (self == NULL)
     return G_SOURCE_REMOVE;
   derate_degradation_manager_turn (self, FALSE);
+  derate_degradation_manager_store_holds (self);
   return G_SOURCE_CONTINUE;
 }
 

@@ -287,6 +287,29 @@ test_release_by_others (Fixture *f, gconstpointer unused)
   g_assert_cmpstr (heard->str, ==, "released::1.1 overridden::1.1 ");
 }
 
+/* What was no better than the services when it was taken does not hide what comes later. */
+static void
+test_masking_later (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *exact = NULL;
+  g_autofree char *deciding = NULL;
+
+  fixture_begin (f);
+  exact = take (f, DERATE_LEVEL_LIMITED, DERATE_HOLD_MODE_EXACT, ":1.1", TRUE, NULL);
+  g_assert_nonnull (exact);
+  fixture_assert_level (f, "limited");
+  fixture_set_status (f, DATABASE, DOWN);
+  fixture_assert_level (f, "minimal");
+  fixture_assert_rule (f, "database-limited");
+  deciding = derate_degradation_manager_dup_deciding_hold (f->manager);
+  g_assert_null (deciding);
+  fixture_set_status (f, DATABASE, HEALTHY);
+  fixture_assert_level (f, "minimal");
+  fixture_advance (f, 30);
+  fixture_assert_level (f, "limited"); /* it still holds */
+  fixture_assert_rule (f, "hold");
+}
+
 /* An exact hold better than the computed level needs the stronger right. */
 static void
 test_masking (Fixture *f, gconstpointer unused)
@@ -419,6 +442,35 @@ test_restart (Fixture *f, gconstpointer unused)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
+/* Who has news of a service does not wait for the disk, whatever holds others have. */
+static void
+test_news_do_not_store (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *folder = g_dir_make_tmp ("derate-state-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "holds.conf", NULL);
+  g_autofree char *id = NULL;
+  g_autofree char *before = NULL;
+  g_autofree char *after = NULL;
+
+  g_assert_true (derate_degradation_manager_set_state_dir (f->manager, folder, NULL));
+  fixture_begin (f);
+  id = hold (f, DERATE_LEVEL_MINIMAL, DERATE_HOLD_MODE_AT_LEAST, 10);
+  derate_degradation_manager_stop (
+      f->manager); /* nothing but the news is to see that it has ended */
+  fixture_advance (f, 20);
+  fixture_set_status (f, DATABASE, DOWN);
+  fixture_assert_rule (f, "database-limited");
+  g_assert_true (g_file_get_contents (path, &before, NULL, NULL));
+  g_assert_nonnull (strstr (before, "[hold"));
+
+  derate_degradation_manager_start (f->manager, f->context);
+  fixture_advance (f, 30);
+  g_assert_true (g_file_get_contents (path, &after, NULL, NULL));
+  g_assert_null (strstr (after, "[hold"));
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
 static void
 test_damaged_state (Fixture *f, gconstpointer unused)
 {
@@ -457,10 +509,12 @@ main (int argc, char *argv[])
   ADD ("vanished", test_vanished);
   ADD ("release-by-others", test_release_by_others);
   ADD ("masking", test_masking);
+  ADD ("masking-later", test_masking_later);
   ADD ("refused", test_refused);
   ADD ("details", test_details);
   ADD ("release-all", test_release_all);
   ADD ("restart", test_restart);
+  ADD ("news-do-not-store", test_news_do_not_store);
   ADD ("damaged-state", test_damaged_state);
   return g_test_run ();
 }
