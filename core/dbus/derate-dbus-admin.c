@@ -122,7 +122,7 @@ perform (Call *call)
       judge (g_steal_pointer (&owned), DERATE_DBUS_RIGHT_MANAGE);
       return;
     }
-  if (request->server->running)
+  if (request->server->running && reply != NULL)
     derate_dbus_server_refresh (request->server);
   if (reply != NULL)
     g_dbus_method_invocation_return_value (request->invocation, reply);

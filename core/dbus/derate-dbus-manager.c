@@ -62,68 +62,60 @@ read_features (DerateDegradationManager *degradation)
 /* A date, made of what remains; it stays the same while nobody renews the hold or sets the clock.
  */
 static gint64
-get_expiry (DerateDbusServer *server, const char *id, double remaining)
+get_expiry (DerateDbusServer *server, GHashTable *told, const char *id, gint64 deadline)
 {
-  gint64 expiry = derate_clock_get_real_time (server->clock) + (gint64)(remaining * G_USEC_PER_SEC);
-  gint64 *known = g_hash_table_lookup (server->expiries, id);
+  gint64 left = MAX (deadline - derate_clock_get_time (server->clock), 0);
+  gint64 expiry = derate_clock_get_real_time (server->clock) + left;
+  gint64 *known = g_hash_table_lookup (told, id);
 
   if (known != NULL && ABS (*known - expiry) < EXPIRY_TOLERANCE)
-    return *known;
+    expiry = *known;
   g_hash_table_insert (server->expiries, g_strdup (id), g_memdup2 (&expiry, sizeof expiry));
   return expiry;
 }
 
-/* From what JSON has to what D-Bus has: no maybes, times in microseconds. */
 static void
-add_hold (DerateDbusServer *server, GVariant *hold, GVariantBuilder *builder)
+add (GVariantBuilder *builder, const char *key, GVariant *value)
 {
-  const char *id = "";
-  const char *level = "";
-  const char *mode = "";
-  const char *who = NULL;
-  const char *reason = NULL;
-  double since = 0;
-  double remaining = 0;
-  guint uid = 0;
-  gboolean bound = FALSE;
-  gboolean ends = FALSE;
+  g_variant_builder_add (builder, "{sv}", key, value);
+}
 
-  g_variant_lookup (hold, "id", "&s", &id);
-  g_variant_lookup (hold, "level", "&s", &level);
-  g_variant_lookup (hold, "mode", "&s", &mode);
-  g_variant_lookup (hold, "who", "m&s", &who);
-  g_variant_lookup (hold, "reason", "m&s", &reason);
-  g_variant_lookup (hold, "uid", "mu", NULL, &uid);
-  g_variant_lookup (hold, "since", "d", &since);
-  g_variant_lookup (hold, "bound", "b", &bound);
-  g_variant_lookup (hold, "remaining_seconds", "md", &ends, &remaining);
+/* Times in microseconds; 0 for a hold that does not end by itself. */
+static void
+add_hold (DerateDbusServer *server,
+          GHashTable *told,
+          const DerateHold *hold,
+          GVariantBuilder *builder)
+{
+  gint64 expiry = hold->deadline != DERATE_CLOCK_NEVER
+                      ? get_expiry (server, told, hold->id, hold->deadline)
+                      : 0;
 
-  g_variant_builder_add_parsed (builder,
-                                "{'id': <%s>, 'level': <%s>, 'mode': <%s>, 'who': <%s>, 'reason': "
-                                "<%s>, 'uid': <%u>,"
-                                " 'since': <%t>, 'expires': <%t>, 'bound': <%b>}",
-                                id, level, mode, who != NULL ? who : "",
-                                reason != NULL ? reason : "", uid,
-                                (guint64)(since * G_USEC_PER_SEC),
-                                (guint64)(ends ? get_expiry (server, id, remaining) : 0), bound);
+  g_variant_builder_open (builder, G_VARIANT_TYPE_VARDICT);
+  add (builder, "id", g_variant_new_string (hold->id));
+  add (builder, "level", g_variant_new_string (derate_level_get_nick (hold->level)));
+  add (builder, "mode", g_variant_new_string (derate_hold_mode_get_nick (hold->mode)));
+  add (builder, "who", g_variant_new_string (hold->who));
+  add (builder, "reason", g_variant_new_string (hold->reason));
+  add (builder, "uid", g_variant_new_uint32 (hold->uid));
+  add (builder, "since", g_variant_new_uint64 ((guint64)hold->since));
+  add (builder, "expires", g_variant_new_uint64 ((guint64)expiry));
+  add (builder, "bound", g_variant_new_boolean (hold->bound));
+  g_variant_builder_close (builder);
 }
 
 static GVariant *
 read_holds (DerateDbusServer *server)
 {
-  g_autoptr (GVariant) holds =
-      g_variant_take_ref (derate_degradation_manager_dup_holds (server->degradation, TRUE));
+  g_autoptr (GPtrArray) holds = derate_degradation_manager_copy_holds (server->degradation);
+  g_autoptr (GHashTable) told = server->expiries;
   GVariantBuilder builder;
 
+  /* Those of holds that have ended are forgotten. */
+  server->expiries = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
-  for (gsize i = 0; i < g_variant_n_children (holds); i++)
-    {
-      g_autoptr (GVariant) hold = g_variant_get_child_value (holds, i);
-
-      add_hold (server, hold, &builder);
-    }
-  if (g_variant_n_children (holds) == 0)
-    g_hash_table_remove_all (server->expiries);
+  for (guint i = 0; i < holds->len; i++)
+    add_hold (server, told, g_ptr_array_index (holds, i), &builder);
   return g_variant_builder_end (&builder);
 }
 

@@ -165,6 +165,13 @@ class Program:
     def advance(self, usec):
         self.ask(f"advance {usec}")
 
+    def kill(self):
+        """Without a word, as in a crash."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
     def quit(self):
         """Ends it, and gives what it exited with: a leak or a critical is not 0."""
         if self.process.poll() is None:

@@ -3,7 +3,7 @@
 import pathlib
 
 import busworld
-from busworld import HOUR, SECOND, Failed, Listener, call, get, hold
+from busworld import HOUR, SECOND, Failed, Listener, Program, call, get, hold
 
 import taprunner
 from gi.repository import Gio, GLib
@@ -191,6 +191,41 @@ class Holds(busworld.BusTestCase):
 
     def test_release_of_none(self):
         self.assert_refused(ERROR + "NoSuchHold", call, self.connection, "Release", "(s)", "6f2a")
+
+
+class Restarts(busworld.BusTestCase):
+    clock = "system"
+
+    def make_program(self):
+        folder = pathlib.Path(self.bus.folder.name)
+        (folder / "state").mkdir(exist_ok=True)
+        config = folder / "shop.conf"
+        config.write_text(f"[derate]\nname=shop\nstate-dir={folder}/state\n"
+                          "[service database]\nrole=database\n", encoding="utf-8")
+        return Program(self.bus, clock=self.clock, config=str(config))
+
+    def tearDown(self):
+        self.assertEqual(self.program.quit(), 0)
+        super().tearDown()
+
+    def test_a_program_that_was_killed_takes_up_its_holds(self):
+        """What the caller was told is on disk: the program dies right after its answer."""
+        hold(self.connection, level="emergency", ttl=0)
+        gone = hold(self.connection, level="emergency", ttl=HOUR, bind="none")
+        kept = hold(self.connection, level="minimal", ttl=HOUR, bind="none")
+        call(self.connection, "Release", "(s)", gone)
+        (before,) = [entry for entry in get(self.connection, "Holds") if entry["id"] == kept]
+        self.program.kill()
+
+        listener = Listener(self.connection, None)
+        self.program = self.make_program()
+        listener.until(lambda: listener.named("LevelChanged"))
+        (after,) = get(self.connection, "Holds")
+        self.assertAlmostEqual(after.pop("expires"), before.pop("expires"), delta=SECOND)
+        self.assertEqual(after, before)
+        self.assert_level("minimal")
+        call(self.connection, "Release", "(s)", kept)
+        self.assertEqual(get(self.connection, "Holds"), [])
 
 
 class Breakers(busworld.BusTestCase):

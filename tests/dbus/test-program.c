@@ -90,7 +90,87 @@ typedef struct
   DerateDbusExporter *second_exporter;
   const char *address;
   gboolean started;
+  struct Tickers *tickers;
 } Program;
+
+/* How late a loop is: its greatest lateness for a source that is due every few milliseconds. */
+#define TICK_MS 5
+
+typedef struct
+{
+  GSource *source;
+  gint64 last;
+  gint64 worst; /* microseconds */
+  guint n_ticks;
+} Ticker;
+
+/* The program's loop, and one in a thread that has nothing to do with the library: what that one
+ * is late is the machine's doing. */
+typedef struct Tickers
+{
+  Ticker own;
+  Ticker bystander;
+  GMainLoop *loop;
+  GThread *thread;
+} Tickers;
+
+static gboolean
+on_ticker (gpointer data)
+{
+  Ticker *ticker = data;
+  gint64 now = g_get_monotonic_time ();
+
+  ticker->worst = MAX (ticker->worst, now - ticker->last - TICK_MS * G_TIME_SPAN_MILLISECOND);
+  ticker->last = now;
+  ticker->n_ticks++;
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+start_ticker (Ticker *ticker, GMainContext *context)
+{
+  ticker->last = g_get_monotonic_time ();
+  ticker->source = g_timeout_source_new (TICK_MS);
+  g_source_set_callback (ticker->source, on_ticker, ticker, NULL);
+  g_source_attach (ticker->source, context);
+}
+
+static void
+stop_ticker (Ticker *ticker)
+{
+  g_source_destroy (ticker->source);
+  g_source_unref (ticker->source);
+}
+
+static gpointer
+run_bystander (gpointer data)
+{
+  Tickers *tickers = data;
+
+  start_ticker (&tickers->bystander, g_main_loop_get_context (tickers->loop));
+  g_main_loop_run (tickers->loop);
+  stop_ticker (&tickers->bystander);
+  return NULL;
+}
+
+static gboolean
+quit_bystander (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_REMOVE;
+}
+
+static Tickers *
+tickers_new (void)
+{
+  Tickers *tickers = g_new0 (Tickers, 1);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  tickers->loop = g_main_loop_new (context, FALSE);
+  tickers->thread = g_thread_new ("bystander", run_bystander, tickers);
+  start_ticker (&tickers->own, NULL);
+  return tickers;
+}
 
 static void say (const char *format, ...) G_GNUC_PRINTF (1, 2);
 
@@ -238,6 +318,21 @@ export_again (Program *program)
   say ("%s", error->message);
 }
 
+static void
+stop_tickers (Program *program)
+{
+  Tickers *tickers = g_steal_pointer (&program->tickers);
+
+  g_main_context_invoke (g_main_loop_get_context (tickers->loop), quit_bystander, tickers->loop);
+  g_thread_join (tickers->thread);
+  on_ticker (&tickers->own); /* the tick that is due counts, too */
+  say ("%" G_GINT64_FORMAT " %" G_GINT64_FORMAT " %u", tickers->own.worst, tickers->bystander.worst,
+       tickers->own.n_ticks);
+  stop_ticker (&tickers->own);
+  g_main_loop_unref (tickers->loop);
+  g_free (tickers);
+}
+
 /* The loop stands still until the next line. */
 static void
 block (void)
@@ -311,6 +406,13 @@ obey (Program *program, char **words)
     export_again (program);
   else if (g_strcmp0 (first, "stop") == 0)
     stop (program);
+  else if (g_strcmp0 (first, "tick") == 0)
+    {
+      program->tickers = tickers_new ();
+      say ("ok");
+    }
+  else if (g_strcmp0 (first, "ticked") == 0)
+    stop_tickers (program);
   else if (g_strcmp0 (first, "service") == 0)
     {
       add_service (program, second, DERATE_SERVICE_ROLE_NONE);
