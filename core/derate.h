@@ -51,6 +51,7 @@
 #include <derate-redact.h>
 #include <derate-request.h>
 #include <derate-resolver.h>
+#include <derate-retry.h>
 #include <derate-rule-input.h>
 #include <derate-rule-set.h>
 #include <derate-rule.h>

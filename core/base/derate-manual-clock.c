@@ -154,6 +154,7 @@ derate_manual_clock_set_deadline (DerateClock *base, GSource *source, gint64 dea
 
   g_mutex_lock (&clock->mutex);
   ((ManualSource *)source)->deadline = deadline;
+  g_cond_broadcast (&clock->dispatched);
   g_mutex_unlock (&clock->mutex);
 
   if (!g_source_is_destroyed (source))
