@@ -84,7 +84,7 @@ derate_retry_decide (DerateRetry *self,
                      GVariant *answer,
                      const GError *error,
                      guint n,
-                     gint64 deadline)
+                     GTimeSpan left)
 {
   gint64 now;
   GTimeSpan delay;
@@ -102,9 +102,9 @@ derate_retry_decide (DerateRetry *self,
       derate_shard_add (self->cells + RETRY_CELL_EXHAUSTED, 1);
       return -1;
     }
-  now = derate_clock_get_time (self->clock);
   delay = get_delay (self, error, n);
-  if (delay < 0 || delay >= deadline - now || !derate_budget_take (&self->budget, now))
+  if (delay < 0 || delay >= left)
     return -1;
-  return now + delay;
+  now = derate_clock_get_time (self->clock);
+  return derate_budget_take (&self->budget, now) ? now + delay : -1;
 }

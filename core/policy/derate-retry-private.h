@@ -59,6 +59,6 @@ gint64 derate_retry_decide (DerateRetry   *retry,
                             GVariant      *answer,
                             const GError  *error,
                             guint          n,
-                            gint64         deadline);
+                            GTimeSpan      left);
 
 G_END_DECLS

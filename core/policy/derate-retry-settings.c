@@ -25,6 +25,8 @@ derate_retry_set_max_retries (DerateRetry *self, guint retries)
 {
   g_return_if_fail (DERATE_IS_RETRY (self));
 
+  if (!derate_policy_may_change (DERATE_POLICY (self)))
+    return;
   self->max_retries = retries;
 }
 
@@ -73,6 +75,7 @@ derate_retry_set_backoff (DerateRetry *self,
   DerateBackoff backoff = { initial, multiplier, maximum, jitter };
 
   g_return_val_if_fail (DERATE_IS_RETRY (self), FALSE);
+  g_return_val_if_fail (derate_policy_may_change (DERATE_POLICY (self)), FALSE);
 
   if (!derate_backoff_check (&backoff, error))
     return FALSE;
@@ -117,6 +120,7 @@ gboolean
 derate_retry_set_budget (DerateRetry *self, double share, guint reserve, GError **error)
 {
   g_return_val_if_fail (DERATE_IS_RETRY (self), FALSE);
+  g_return_val_if_fail (derate_policy_may_change (DERATE_POLICY (self)), FALSE);
 
   return derate_budget_set (&self->budget, share, reserve, error);
 }
@@ -140,6 +144,8 @@ derate_retry_add_error (DerateRetry *self, GQuark domain, int code, DerateRetryV
 
   g_return_if_fail (DERATE_IS_RETRY (self) && domain != 0);
 
+  if (!derate_policy_may_change (DERATE_POLICY (self)))
+    return;
   g_array_append_val (self->matches, match);
 }
 
@@ -163,6 +169,8 @@ derate_retry_set_error_func (DerateRetry *self,
 {
   g_return_if_fail (DERATE_IS_RETRY (self));
 
+  if (!derate_policy_may_change (DERATE_POLICY (self)))
+    return;
   derate_retry_closure_clear (&self->error_closure);
   self->error_func = func;
   self->error_closure = (DerateRetryClosure){ user_data, destroy };
@@ -187,6 +195,8 @@ derate_retry_set_answer_func (DerateRetry *self,
 {
   g_return_if_fail (DERATE_IS_RETRY (self));
 
+  if (!derate_policy_may_change (DERATE_POLICY (self)))
+    return;
   derate_retry_closure_clear (&self->answer_closure);
   self->answer_func = func;
   self->answer_closure = (DerateRetryClosure){ user_data, destroy };
@@ -212,6 +222,8 @@ derate_retry_set_after_func (DerateRetry *self,
 {
   g_return_if_fail (DERATE_IS_RETRY (self));
 
+  if (!derate_policy_may_change (DERATE_POLICY (self)))
+    return;
   derate_retry_closure_clear (&self->after_closure);
   self->after_func = func;
   self->after_closure = (DerateRetryClosure){ user_data, destroy };

@@ -40,6 +40,14 @@ struct _DerateRetryClass
  */
 G_DEFINE_FINAL_TYPE (DerateRetry, derate_retry, DERATE_TYPE_POLICY)
 
+static GTimeSpan
+get_time_left (DerateCallContext *context)
+{
+  if (context->deadline == DERATE_CLOCK_NEVER)
+    return G_MAXINT64;
+  return context->deadline - derate_clock_get_time (context->clock);
+}
+
 static GVariant *
 try_again (DerateRetry *self,
            DerateCallContext *context,
@@ -51,7 +59,7 @@ try_again (DerateRetry *self,
   gint64 when;
 
   while ((when = derate_retry_decide (self, context->request, context->cancellable, answer, *error,
-                                      retries + 1, context->deadline)) >= 0)
+                                      retries + 1, get_time_left (context))) >= 0)
     {
       g_clear_pointer (&answer, g_variant_unref);
       g_clear_error (error);
@@ -137,9 +145,8 @@ on_attempt_done (gpointer data, GVariant *answer, GError *error)
 {
   Run *run = data;
   DerateRetry *self = run->retry;
-  gint64 when =
-      derate_retry_decide (self, derate_async_call_get_request (run->call), run->cancellable,
-                           answer, error, run->retries + 1, DERATE_CLOCK_NEVER);
+  gint64 when = derate_retry_decide (self, derate_async_call_get_request (run->call),
+                                     run->cancellable, answer, error, run->retries + 1, G_MAXINT64);
 
   if (when < 0)
     {

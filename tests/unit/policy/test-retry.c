@@ -544,6 +544,73 @@ test_verdicts (void)
     }
 }
 
+/* T12: a function that gives nonsense loses no call and no count. */
+static DerateRetryVerdict
+judge_badly (const GError *error, gpointer data)
+{
+  return GPOINTER_TO_INT (data);
+}
+
+static GTimeSpan
+read_badly (const GError *error, gpointer data)
+{
+  return *(GTimeSpan *)data;
+}
+
+static void
+test_bad_functions (void)
+{
+  static const GTimeSpan spans[] = { G_MININT64, -2, 0, G_MAXINT64 };
+  g_autoptr (DerateRequest) request = derate_request_new (DERATE_REQUEST_READ, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (spans); i++)
+    for (int verdict = -1; verdict < 6; verdict++)
+      {
+        g_autoptr (DerateClock) clock = leap_clock_new ();
+        g_autoptr (DerateRetry) retry = make_retry (clock);
+        g_auto (LeapScript) script;
+        gboolean again = verdict == DERATE_RETRY_VERDICT_UNKNOWN ||
+                         verdict == DERATE_RETRY_VERDICT_IDEMPOTENT ||
+                         verdict == DERATE_RETRY_VERDICT_ALWAYS;
+        DerateRetryStats stats;
+
+        derate_retry_set_error_func (retry, judge_badly, GINT_TO_POINTER (verdict), NULL);
+        derate_retry_set_after_func (retry, read_badly, (gpointer)&spans[i], NULL);
+        leap_script_init (&script, clock, "FS");
+        leap_script_call (&script, retry, FALSE, request, NULL);
+        g_assert_cmpuint (script.made, ==, again && spans[i] < G_MAXINT64 ? 2 : 1);
+        derate_retry_get_stats (retry, &stats);
+        g_assert_cmpuint (stats.calls, ==, 1);
+        g_assert_cmpuint (stats.retries, ==, script.made - 1);
+      }
+}
+
+/* A retry that would begin past the deadline is not waited for. */
+static void
+test_deadline (void)
+{
+  static const struct
+  {
+    GTimeSpan span;
+    guint made;
+  } rows[] = { { 500 * MS, 1 }, { 500 * MS + 1, 2 }, { 1500 * MS, 2 }, { 1500 * MS + 1, 3 } };
+  g_autoptr (DerateRequest) request = derate_request_new (DERATE_REQUEST_READ, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (DerateClock) clock = leap_clock_new ();
+      g_autoptr (DeratePipeline) pipeline = derate_pipeline_new ();
+      g_auto (LeapScript) script;
+
+      derate_pipeline_append (pipeline, DERATE_POLICY (derate_timeout_new (clock, rows[i].span)));
+      derate_pipeline_append (pipeline, DERATE_POLICY (make_retry (clock)));
+      leap_script_init (&script, clock, "F");
+      leap_script_call (&script, pipeline, FALSE, request, NULL);
+      g_assert_cmpuint (script.made, ==, rows[i].made);
+      leap_script_assert_end (&script, "F");
+    }
+}
+
 /* T26: however often, the text is as long. */
 static void
 test_text (void)
@@ -607,7 +674,7 @@ main (int argc, char **argv)
     { "budget", test_budget },
     { "cancelled-by-the-operation", test_cancelled },
     { "cancelled-while-waiting", test_cancelled_waiting },
-    { "T20-no-handlers-stay", test_no_handlers },
+    { "no-handlers-stay", test_no_handlers },
     { "answers", test_answers },
   };
 
@@ -630,16 +697,18 @@ main (int argc, char **argv)
       g_test_add_data_func (async, "", both[i].func);
     }
   g_test_add_func ("/retry/no-request-is-a-write", test_no_request);
-  g_test_add_func ("/retry/51-T27-around-a-breaker", test_around_breaker);
-  g_test_add_func ("/retry/52-T27-inside-a-breaker", test_inside_breaker);
-  g_test_add_func ("/retry/65-backoff", test_backoff);
-  g_test_add_func ("/retry/65-T24-refused-settings", test_refused_settings);
-  g_test_add_func ("/retry/65-attempt-0", test_retry_zero);
-  g_test_add_func ("/retry/T25-backoff-overflow", test_backoff_overflow);
+  g_test_add_func ("/policy/behaviour/51-retry-around-a-breaker", test_around_breaker);
+  g_test_add_func ("/policy/trap/27-retry-inside-a-breaker", test_inside_breaker);
+  g_test_add_func ("/policy/behaviour/65-backoff", test_backoff);
+  g_test_add_func ("/policy/behaviour/65-refused-settings", test_refused_settings);
+  g_test_add_func ("/policy/behaviour/65-attempt-0", test_retry_zero);
+  g_test_add_func ("/policy/trap/25-backoff-overflow", test_backoff_overflow);
   g_test_add_func ("/retry/full-jitter", test_full_jitter);
   g_test_add_func ("/retry/budget-window", test_budget_window);
   g_test_add_func ("/retry/verdicts", test_verdicts);
-  g_test_add_func ("/retry/T26-text-does-not-grow", test_text);
+  g_test_add_func ("/retry/text-does-not-grow", test_text);
+  g_test_add_func ("/policy/trap/12-functions-that-give-nonsense", test_bad_functions);
+  g_test_add_func ("/retry/deadline", test_deadline);
   g_test_add_func ("/retry/environment", test_environment);
   return g_test_run ();
 }
