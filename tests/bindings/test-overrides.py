@@ -45,6 +45,9 @@ class ConfigTest(BreakerTest):
                 config = self.make(window_size=size, window=window).dup_config()
                 self.assertEqual((config.get_window(), config.get_window_duration()),
                                  (Derate.BreakerWindow.TIME, 2500000))
+        for decision in ("rate", Derate.BreakerDecision.RATE):
+            self.assertEqual(self.make(half_open_decision=decision).dup_config()
+                             .get_half_open_decision(), Derate.BreakerDecision.RATE)
         self.assertEqual(self.make(window_size=20, window="count").dup_config().get_window_size(),
                          20)
 
@@ -132,6 +135,18 @@ class CallTest(BreakerTest):
         self.assertEqual(refused.exception.reason, "half-open-full")
         self.assertGreaterEqual(refused.exception.retry_after, 0)
         probe.cancel()
+
+    def test_ramping(self):
+        breaker = self.make(ramp_duration=10, success_threshold=1, half_open_decision="rate")
+        breaker.trip()
+        self.clock.advance(60 * SECOND)
+        breaker.call(int)
+        self.assertEqual(breaker.call(int), 0)
+        with self.assertRaises(Derate.CircuitBreakerError) as refused:
+            breaker.call(int)
+        self.assertEqual((refused.exception.reason, refused.exception.retry_after),
+                         ("ramping", 10.0))
+        self.assertEqual(Derate.with_fallback(7)(breaker.begin)(), 7)
 
     def test_a_refusal_is_copied_whole(self):
         breaker = self.make()

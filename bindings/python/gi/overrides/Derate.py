@@ -32,6 +32,7 @@ _REASONS = {
     int(Derate.Error.OPEN): "open",
     int(Derate.Error.HALF_OPEN_FULL): "half-open-full",
     int(Derate.Error.FORCED): "forced",
+    int(Derate.Error.RAMPING): "ramping",
     int(Derate.Error.DRILL): "drill",
 }
 _NOTHING = object()
@@ -42,7 +43,7 @@ class CircuitBreakerError(GLib.Error):
 
     It is the GLib.Error that C sees, with the same domain and code, and
       name: the breaker's name
-      reason: `open`, `half-open-full`, `forced` or `drill`
+      reason: `open`, `half-open-full`, `forced`, `ramping` or `drill`
       retry_after: seconds until it is worth asking again, at least 0
     """
 

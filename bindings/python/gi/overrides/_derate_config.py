@@ -17,7 +17,7 @@ def _to_text(word, value, is_span):
     """A setting as it stands in a configuration file; durations are in seconds."""
     if isinstance(value, str):
         return value
-    if isinstance(value, Derate.BreakerWindow):
+    if isinstance(value, (Derate.BreakerWindow, Derate.BreakerDecision)):
         return value.value_nick
     if isinstance(value, datetime.timedelta):
         return f"{value // _MICROSECOND}us"

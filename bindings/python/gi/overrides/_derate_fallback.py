@@ -111,7 +111,8 @@ def _make_key(fn, args, kwargs):
 def _is_refusal(error):
     """Refused, or given up, by Derate itself."""
     return (isinstance(error, GLib.Error) and error.domain == outcome.DOMAIN
-            and Derate.Error.OPEN <= error.code <= Derate.Error.TIMED_OUT)
+            and (Derate.Error.OPEN <= error.code <= Derate.Error.TIMED_OUT
+                 or error.code == Derate.Error.RAMPING))
 
 
 def _make_answerer(fallback):
