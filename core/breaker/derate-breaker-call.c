@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-breaker.h"
-
+#include "derate-breaker-private.h"
 #include "derate-error.h"
 
 /**
@@ -14,7 +13,10 @@
  *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED) or the error of @func
  *
  * Makes a call if the breaker lets it through, in this thread, and records how it ended. A call
- * that gives neither an answer nor an error has failed.
+ * that gives neither an answer nor an error has failed; an answer is a success, unless the function
+ * of derate_breaker_config_set_result_func() says otherwise. When an answer or error says how long
+ * to stay away, say it by derate_breaker_open_for(), in @func or after: the outcome of a call that
+ * was under way when the breaker opened changes nothing any more.
  *
  * Returns: (transfer full): the answer
  *
@@ -42,7 +44,7 @@ derate_breaker_call (DerateBreaker *breaker,
   if (answer != NULL)
     {
       g_variant_take_ref (answer);
-      derate_permit_succeed (&permit);
+      derate_permit_answer (&permit, answer);
       return g_steal_pointer (&answer);
     }
   if (own_error == NULL)

@@ -15,6 +15,13 @@ typedef struct
   int code;
 } DerateErrorMatch;
 
+/* What a user's function needs, shared by all that may call it. Reference counted atomically. */
+typedef struct
+{
+  gpointer data;
+  GDestroyNotify destroy;
+} DerateUserData;
+
 /* What a config holds. Shared by configs and breakers, immutable while it is: a setter of a config
  * clones it first. Reference counted atomically. */
 typedef struct
@@ -40,7 +47,9 @@ typedef struct
   GArray *record; /* (element-type DerateErrorMatch) (nullable) */
   GArray *ignore; /* (element-type DerateErrorMatch) (nullable) */
   DerateBreakerErrorFunc func;
-  gpointer func_data; /* an atomic box of ErrorClosure */
+  DerateUserData *func_data; /* (nullable) */
+  DerateBreakerResultFunc result_func;
+  DerateUserData *result_data; /* (nullable) */
 } DerateBreakerSettings;
 
 struct _DerateBreakerConfig
@@ -52,6 +61,10 @@ DerateBreakerSettings *derate_breaker_settings_new (void);
 DerateBreakerSettings *derate_breaker_settings_ref (DerateBreakerSettings *settings);
 void derate_breaker_settings_unref (DerateBreakerSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateBreakerSettings, derate_breaker_settings_unref)
+
+DerateUserData *derate_user_data_new (gpointer       data,
+                                      GDestroyNotify destroy);
+void derate_user_data_unref (DerateUserData *data);
 
 /* The config's own settings, not shared with anybody: to be changed. */
 DerateBreakerSettings *derate_breaker_config_edit (DerateBreakerConfig *config);

@@ -21,20 +21,29 @@ G_DEFINE_BOXED_TYPE (DerateBreakerConfig,
                      derate_breaker_config_copy,
                      derate_breaker_config_free)
 
-/* What a config's error function needs, shared by the copies of the config. */
-typedef struct
+DerateUserData *
+derate_user_data_new (gpointer data, GDestroyNotify destroy)
 {
-  gpointer data;
-  GDestroyNotify destroy;
-} ErrorClosure;
+  DerateUserData *user_data = g_atomic_rc_box_new0 (DerateUserData);
+
+  user_data->data = data;
+  user_data->destroy = destroy;
+  return user_data;
+}
 
 static void
-error_closure_clear (gpointer data)
+user_data_clear (gpointer data)
 {
-  ErrorClosure *closure = data;
+  DerateUserData *user_data = data;
 
-  if (closure->destroy != NULL)
-    closure->destroy (closure->data);
+  if (user_data->destroy != NULL)
+    user_data->destroy (user_data->data);
+}
+
+void
+derate_user_data_unref (DerateUserData *data)
+{
+  g_atomic_rc_box_release_full (data, user_data_clear);
 }
 
 DerateBreakerSettings *
@@ -64,8 +73,8 @@ settings_clear (gpointer data)
 
   g_clear_pointer (&settings->record, g_array_unref);
   g_clear_pointer (&settings->ignore, g_array_unref);
-  if (settings->func_data != NULL)
-    g_atomic_rc_box_release_full (settings->func_data, error_closure_clear);
+  g_clear_pointer (&settings->func_data, derate_user_data_unref);
+  g_clear_pointer (&settings->result_data, derate_user_data_unref);
 }
 
 DerateBreakerSettings *
@@ -91,6 +100,8 @@ settings_clone (DerateBreakerSettings *settings)
     clone->ignore = g_array_copy (clone->ignore);
   if (clone->func_data != NULL)
     g_atomic_rc_box_acquire (clone->func_data);
+  if (clone->result_data != NULL)
+    g_atomic_rc_box_acquire (clone->result_data);
   return clone;
 }
 
@@ -221,7 +232,8 @@ derate_breaker_config_equal (const DerateBreakerConfig *config, const DerateBrea
           derate_breaker_settings_get_lease (a) == derate_breaker_settings_get_lease (b) &&
           a->half_open_decision == b->half_open_decision && a->ramp_duration == b->ramp_duration &&
           matches_equal (a->record, b->record) && matches_equal (a->ignore, b->ignore) &&
-          a->func == b->func && a->func_data == b->func_data);
+          a->func == b->func && a->func_data == b->func_data && a->result_func == b->result_func &&
+          a->result_data == b->result_data);
 }
 
 static void
@@ -290,19 +302,13 @@ derate_breaker_config_set_error_func (DerateBreakerConfig *config,
                                       GDestroyNotify destroy)
 {
   DerateBreakerSettings *settings;
-  ErrorClosure *closure;
 
   g_return_if_fail (config != NULL);
 
   settings = derate_breaker_config_edit (config);
-  if (settings->func_data != NULL)
-    g_atomic_rc_box_release_full (g_steal_pointer (&settings->func_data), error_closure_clear);
+  g_clear_pointer (&settings->func_data, derate_user_data_unref);
   settings->func = func;
-
-  closure = g_atomic_rc_box_new0 (ErrorClosure);
-  closure->data = user_data;
-  closure->destroy = destroy;
-  settings->func_data = closure;
+  settings->func_data = derate_user_data_new (user_data, destroy);
 }
 
 static gboolean
@@ -336,7 +342,7 @@ derate_breaker_settings_is_failure (const DerateBreakerSettings *settings, const
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) || says_nothing (error))
     return FALSE;
   if (settings->func != NULL)
-    return settings->func (error, ((ErrorClosure *)settings->func_data)->data);
+    return settings->func (error, settings->func_data->data);
   if (is_listed (settings->ignore, error))
     return FALSE;
   return settings->record == NULL || is_listed (settings->record, error);

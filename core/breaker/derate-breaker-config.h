@@ -58,6 +58,40 @@ typedef enum
 typedef gboolean (*DerateBreakerErrorFunc) (const GError *error,
                                             gpointer      user_data);
 
+/**
+ * DerateBreakerOutcome:
+ * @DERATE_BREAKER_OUTCOME_UNKNOWN: a function that could not say; taken as neutral
+ * @DERATE_BREAKER_OUTCOME_SUCCESS: the service did what it is for
+ * @DERATE_BREAKER_OUTCOME_FAILURE: the service failed
+ * @DERATE_BREAKER_OUTCOME_NEUTRAL: the call says nothing about the service
+ *
+ * What a call says about the service.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DERATE_BREAKER_OUTCOME_UNKNOWN = 0,
+  DERATE_BREAKER_OUTCOME_SUCCESS,
+  DERATE_BREAKER_OUTCOME_FAILURE,
+  DERATE_BREAKER_OUTCOME_NEUTRAL,
+} DerateBreakerOutcome;
+
+/**
+ * DerateBreakerResultFunc:
+ * @answer: what a call answered
+ * @user_data: what was given with the function
+ *
+ * Judges an answer. Called in the thread that ends the call, with no lock held; it may call
+ * anything, also derate_breaker_open_for() when the answer says when to come back.
+ *
+ * Returns: what @answer says about the service
+ *
+ * Since: 1.0
+ */
+typedef DerateBreakerOutcome (*DerateBreakerResultFunc) (GVariant *answer,
+                                                         gpointer  user_data);
+
 DERATE_AVAILABLE_IN_1_0
 GType derate_breaker_config_get_type (void);
 
@@ -89,6 +123,11 @@ gboolean derate_breaker_config_set_from_string (DerateBreakerConfig *config,
                                                 const char          *key,
                                                 const char          *value,
                                                 GError             **error);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_config_apply_preset (DerateBreakerConfig *config,
+                                             const char          *name,
+                                             GError             **error);
 
 DERATE_AVAILABLE_IN_1_0
 guint derate_breaker_config_get_failure_threshold (const DerateBreakerConfig *config);
@@ -225,6 +264,12 @@ void derate_breaker_config_set_error_func (DerateBreakerConfig   *config,
                                            DerateBreakerErrorFunc func,
                                            gpointer               user_data,
                                            GDestroyNotify         destroy);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_result_func (DerateBreakerConfig    *config,
+                                            DerateBreakerResultFunc func,
+                                            gpointer                user_data,
+                                            GDestroyNotify          destroy);
 
 DERATE_AVAILABLE_IN_1_0
 gboolean derate_breaker_config_is_failure (const DerateBreakerConfig *config,

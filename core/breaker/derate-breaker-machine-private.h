@@ -108,7 +108,8 @@ struct _DerateBreaker
   GTimeSpan slow_after;
   DerateHistogram *durations; /* (nullable) atomic: made once slow calls are watched for */
   DerateShardSlot cells;
-  gboolean judges; /* atomic: the settings have an opinion on errors */
+  guint8 judges_answers; /* atomic: the settings have an opinion on answers */
+  gboolean judges;       /* atomic: the same on errors */
 
   char *name;
   DerateClock *clock;

@@ -28,6 +28,10 @@ void derate_breaker_unbind (DerateBreaker    *breaker,
                             DerateBreakerHook func,
                             gpointer          owner);
 
+/* Ends a permit with an answer, of which the breaker's config may have an opinion. */
+void derate_permit_answer (DeratePermit *permit,
+                           GVariant     *answer);
+
 /* Does what time alone demands: an expired open becomes half-open, a probe past its lease fails. */
 void derate_breaker_poll (DerateBreaker *breaker);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-call-private.h"
 
+#include "derate-breaker-private.h"
 #include "derate-error.h"
 
 /**
@@ -139,7 +140,7 @@ on_call_done (gpointer data, GVariant *answer, GError *error)
 
   if (answer != NULL)
     {
-      derate_permit_succeed (ending->permit);
+      derate_permit_answer (ending->permit, answer);
       g_task_return_pointer (ending->task, answer, (GDestroyNotify)g_variant_unref);
     }
   else

@@ -11,33 +11,12 @@
  * is applied first. Within a breaker: built-in, environment, role, preset of [derate], preset of
  * the service, key in the file. */
 
-static const struct
-{
-  const char *name;
-  guint failure_threshold;
-  GTimeSpan open_duration;
-  double failure_rate_threshold;
-  guint success_threshold; /* 0: says nothing of it */
-} presets[] = {
-  { "development", 10, 30 * G_TIME_SPAN_SECOND, 0.7, 0 },
-  { "staging", 8, 30 * G_TIME_SPAN_SECOND, 0.6, 0 },
-  { "production", 5, 60 * G_TIME_SPAN_SECOND, 0.5, 0 },
-  { "critical", 3, 120 * G_TIME_SPAN_SECOND, 0.3, 3 },
-};
-
+/* A name that is none was refused when the file was read. */
 static void
 apply_preset (DerateBreakerConfig *breaker, const char *name)
 {
-  for (guint i = 0; name != NULL && i < G_N_ELEMENTS (presets); i++)
-    {
-      if (strcmp (presets[i].name, name) != 0)
-        continue;
-      derate_breaker_config_set_failure_threshold (breaker, presets[i].failure_threshold);
-      derate_breaker_config_set_open_duration (breaker, presets[i].open_duration);
-      derate_breaker_config_set_failure_rate_threshold (breaker, presets[i].failure_rate_threshold);
-      if (presets[i].success_threshold > 0)
-        derate_breaker_config_set_success_threshold (breaker, presets[i].success_threshold);
-    }
+  if (name != NULL)
+    derate_breaker_config_apply_preset (breaker, name, NULL);
 }
 
 /* Without a role the built-in stands, and gives way to presets and environment. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-breaker-policy.h"
 
+#include "derate-breaker-private.h"
 #include "derate-policy-private.h"
 
 /**
@@ -50,7 +51,7 @@ derate_breaker_policy_call (DeratePolicy *policy,
   answer = derate_stage_call (context, next, &own_error);
   if (G_LIKELY (answer != NULL))
     {
-      derate_permit_succeed (&permit);
+      derate_permit_answer (&permit, answer);
       return answer;
     }
   derate_permit_fail (&permit, own_error);
@@ -64,7 +65,7 @@ on_ended (gpointer data, GVariant *answer, GError *error)
   Attempt *attempt = data;
 
   if (answer != NULL)
-    derate_permit_succeed (&attempt->permit);
+    derate_permit_answer (&attempt->permit, answer);
   else
     derate_permit_fail (&attempt->permit, error);
   attempt->done (attempt->data, answer, error);

@@ -279,12 +279,12 @@ do_everything (gpointer data)
 }
 
 static void
-test_chain (void)
+test_chain (gconstpointer words)
 {
   Chain chain = { .state = DERATE_BREAKER_STATE_CLOSED };
   Race race;
 
-  race_init (&race, "failure-threshold=2 open-duration=0 half-open-max-calls=2");
+  race_init (&race, words);
   race.rounds = 4000;
   derate_breaker_add_listener (race.breaker, follow, &chain, NULL);
   race_run (&race, do_everything);
@@ -444,7 +444,12 @@ main (int argc, char **argv)
                         "failure-threshold=0 failure-rate-threshold=1 window-size=1000",
                         test_exact_counts);
   g_test_add_func ("/breaker/threads/threshold", test_exact_threshold);
-  g_test_add_func ("/breaker/threads/chain", test_chain);
+  g_test_add_data_func ("/breaker/threads/chain",
+                        "failure-threshold=2 open-duration=0 half-open-max-calls=2", test_chain);
+  g_test_add_data_func ("/breaker/threads/chain-by-rate",
+                        "failure-threshold=2 open-duration=0 half-open-max-calls=3 "
+                        "half-open-decision=rate ramp-duration=1h window=time",
+                        test_chain);
   g_test_add_func ("/breaker/trap/08-slow-listener", test_slow_listener);
   g_test_add_func ("/breaker/threads/ends-elsewhere", test_ends_elsewhere);
   g_test_add_func ("/breaker/threads/shared-permit", test_shared_permit);
