@@ -22,6 +22,7 @@
 #include <derate-fallback-chain.h>
 #include <derate-fallback-cycle.h>
 #include <derate-fallback-factory.h>
+#include <derate-fallback-policy.h>
 #include <derate-fallback-request.h>
 #include <derate-fallback-result.h>
 #include <derate-fallback-usage.h>

@@ -16,4 +16,8 @@ void derate_log_event (GLogLevelFlags level,
                        const char    *message,
                        ...) G_GNUC_NULL_TERMINATED;
 
+/* Who knows the id (nullable) of the request that this thread works for: it becomes a field of each
+ * event. One for the process. */
+void derate_log_set_request_id_func (const char *(*func) (void));
+
 G_END_DECLS

@@ -34,6 +34,14 @@ static const struct
 /* PRIORITY, GLIB_DOMAIN, MESSAGE, MESSAGE_ID, EVENT, COMPONENT, and what the caller adds. */
 #define MAX_FIELDS 24
 
+static const char *(*get_request_id) (void); /* atomic */
+
+void
+derate_log_set_request_id_func (const char *(*func) (void))
+{
+  __atomic_store_n (&get_request_id, func, __ATOMIC_RELEASE);
+}
+
 static const char *
 find_message_id (const char *event)
 {
@@ -90,6 +98,7 @@ derate_log_event (GLogLevelFlags level,
   g_autoptr (GPtrArray) texts = NULL;
   GLogField fields[MAX_FIELDS];
   gsize n = 0;
+  const char *(*get_id) (void) = __atomic_load_n (&get_request_id, __ATOMIC_ACQUIRE);
   const char *key;
   va_list args;
 
@@ -104,6 +113,8 @@ derate_log_event (GLogLevelFlags level,
   add_field (fields, &n, "MESSAGE_ID", find_message_id (event));
   add_field (fields, &n, DERATE_FIELD_EVENT, event);
   add_field (fields, &n, DERATE_FIELD_COMPONENT, component);
+  if (get_id != NULL)
+    add_field (fields, &n, DERATE_FIELD_REQUEST_ID, get_id ());
 
   va_start (args, message);
   while ((key = va_arg (args, const char *)) != NULL)

@@ -323,3 +323,9 @@ derate_breaker_judge (DerateBreaker *self, const GError *error)
     }
   return failed ? OUTCOME_FAILURE : OUTCOME_NEUTRAL;
 }
+
+gboolean
+derate_breaker_is_failure (DerateBreaker *breaker, const GError *error)
+{
+  return derate_breaker_judge (breaker, error) == OUTCOME_FAILURE;
+}

@@ -79,6 +79,10 @@ void derate_breaker_get_totals (DerateBreaker       *breaker,
 /* How long calls took; NULL where slow calls are not and were never watched for. */
 DerateHistogram *derate_breaker_get_durations (DerateBreaker *breaker);
 
+/* Whether a call that ended with @error counts as a failure. */
+gboolean derate_breaker_is_failure (DerateBreaker *breaker,
+                                    const GError  *error);
+
 /* Calls let through and not ended yet. */
 guint64 derate_breaker_get_in_flight (DerateBreaker *breaker);
 

@@ -22,6 +22,7 @@ struct _DerateFallbackRequest
   char *key;
   GVariant *request;
   gboolean write;
+  char *id;
 };
 
 G_DEFINE_BOXED_TYPE (DerateFallbackRequest,
@@ -145,6 +146,24 @@ derate_fallback_request_set_write (DerateFallbackRequest *request, gboolean writ
 }
 
 /**
+ * derate_fallback_request_set_id:
+ * @request: a request that nobody else has yet
+ * @id: (nullable): what logs call it; see derate_request_set_id()
+ *
+ * Names the caller's request, for a strategy that stores it.
+ *
+ * Since: 1.0
+ */
+void
+derate_fallback_request_set_id (DerateFallbackRequest *request, const char *id)
+{
+  g_return_if_fail (request != NULL);
+
+  g_free (request->id);
+  request->id = g_strdup (id);
+}
+
+/**
  * derate_fallback_request_get_service:
  * @request: a request
  *
@@ -241,6 +260,22 @@ derate_fallback_request_is_write (DerateFallbackRequest *request)
 }
 
 /**
+ * derate_fallback_request_get_id:
+ * @request: a request
+ *
+ * What logs call the caller's request.
+ *
+ * Returns: (nullable): the id
+ *
+ * Since: 1.0
+ */
+const char *
+derate_fallback_request_get_id (DerateFallbackRequest *request)
+{
+  return request->id;
+}
+
+/**
  * derate_fallback_request_ref:
  * @request: a request
  *
@@ -264,6 +299,7 @@ request_clear (gpointer data)
   g_free (request->service);
   g_clear_error (&request->cause);
   g_free (request->key);
+  g_free (request->id);
   g_clear_pointer (&request->request, g_variant_unref);
 }
 

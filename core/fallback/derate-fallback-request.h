@@ -58,6 +58,10 @@ void derate_fallback_request_set_write (DerateFallbackRequest *request,
                                         gboolean               write);
 
 DERATE_AVAILABLE_IN_1_0
+void derate_fallback_request_set_id (DerateFallbackRequest *request,
+                                     const char            *id);
+
+DERATE_AVAILABLE_IN_1_0
 const char *derate_fallback_request_get_service (DerateFallbackRequest *request);
 
 DERATE_AVAILABLE_IN_1_0
@@ -74,6 +78,9 @@ GVariant *derate_fallback_request_get_request (DerateFallbackRequest *request);
 
 DERATE_AVAILABLE_IN_1_0
 gboolean derate_fallback_request_is_write (DerateFallbackRequest *request);
+
+DERATE_AVAILABLE_IN_1_0
+const char *derate_fallback_request_get_id (DerateFallbackRequest *request);
 
 DERATE_AVAILABLE_IN_1_0
 DerateFallbackRequest *derate_fallback_request_ref (DerateFallbackRequest *request);

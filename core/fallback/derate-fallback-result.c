@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-fallback-result.h"
+#include "derate-fallback-result-private.h"
 
 #include <string.h>
 
@@ -19,13 +19,39 @@ struct _DerateFallbackResult
   DerateFallbackReason reason;
   GTimeSpan age;
   const char *source;
-  char strategy[]; /* and the source after it: an answer is one piece of memory */
+  const char *request_id; /* (nullable) */
+  char strategy[]; /* and the other texts after it: an answer is one piece of memory */
 };
 
 G_DEFINE_BOXED_TYPE (DerateFallbackResult,
                      derate_fallback_result,
                      derate_fallback_result_ref,
                      derate_fallback_result_unref)
+
+/* Takes @value. */
+static DerateFallbackResult *
+result_new (GVariant *value,
+            const char *strategy,
+            const char *source,
+            const char *request_id,
+            DerateFallbackReason reason,
+            GTimeSpan age)
+{
+  gsize strategy_size = strlen (strategy) + 1;
+  gsize source_size = strlen (source) + 1;
+  gsize id_size = request_id != NULL ? strlen (request_id) + 1 : 0;
+  DerateFallbackResult *result =
+      g_atomic_rc_box_alloc (sizeof *result + strategy_size + source_size + id_size);
+  char *rest = result->strategy + strategy_size;
+
+  result->value = value;
+  result->reason = reason;
+  result->age = MAX (age, 0);
+  memcpy (result->strategy, strategy, strategy_size);
+  result->source = memcpy (rest, source, source_size);
+  result->request_id = id_size > 0 ? memcpy (rest + source_size, request_id, id_size) : NULL;
+  return result;
+}
 
 /**
  * derate_fallback_result_new:
@@ -48,21 +74,16 @@ derate_fallback_result_new (GVariant *value,
                             DerateFallbackReason reason,
                             GTimeSpan age)
 {
-  DerateFallbackResult *result;
-  gsize strategy_size;
-  gsize source_size;
-
   g_return_val_if_fail (value != NULL && strategy != NULL && source != NULL, NULL);
 
-  strategy_size = strlen (strategy) + 1;
-  source_size = strlen (source) + 1;
-  result = g_atomic_rc_box_alloc (sizeof *result + strategy_size + source_size);
-  result->value = derate_variant_share (value);
-  result->reason = reason;
-  result->age = MAX (age, 0);
-  memcpy (result->strategy, strategy, strategy_size);
-  result->source = memcpy (result->strategy + strategy_size, source, source_size);
-  return result;
+  return result_new (derate_variant_share (value), strategy, source, NULL, reason, age);
+}
+
+DerateFallbackResult *
+derate_fallback_result_with_request_id (DerateFallbackResult *result, const char *id)
+{
+  return result_new (g_variant_ref (result->value), result->strategy, result->source, id,
+                     result->reason, result->age);
 }
 
 /**
@@ -146,11 +167,27 @@ derate_fallback_result_get_age (DerateFallbackResult *result)
 }
 
 /**
+ * derate_fallback_result_get_request_id:
+ * @result: an answer
+ *
+ * The id of the request that it answers, where a pipeline was given one.
+ *
+ * Returns: (nullable): the id
+ *
+ * Since: 1.0
+ */
+const char *
+derate_fallback_result_get_request_id (DerateFallbackResult *result)
+{
+  return result->request_id;
+}
+
+/**
  * derate_fallback_result_dup_provenance:
  * @result: an answer
  *
  * Tells where it came from as the members that a service adds to its own answer: `degraded` (always
- * true), `source`, `reason` and `age_seconds`.
+ * true), `source`, `reason`, `age_seconds` and, where the request had an id, `request_id`.
  *
  * Returns: (transfer full): an `a{sv}`
  *
@@ -167,6 +204,9 @@ derate_fallback_result_dup_provenance (DerateFallbackResult *result)
                          g_variant_new_string (derate_fallback_reason_get_nick (result->reason)));
   g_variant_builder_add (&builder, "{sv}", "age_seconds",
                          g_variant_new_double ((double)result->age / G_TIME_SPAN_SECOND));
+  if (result->request_id != NULL)
+    g_variant_builder_add (&builder, "{sv}", "request_id",
+                           g_variant_new_string (result->request_id));
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 

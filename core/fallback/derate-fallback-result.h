@@ -37,6 +37,9 @@ DERATE_AVAILABLE_IN_1_0
 GTimeSpan derate_fallback_result_get_age (DerateFallbackResult *result);
 
 DERATE_AVAILABLE_IN_1_0
+const char *derate_fallback_result_get_request_id (DerateFallbackResult *result);
+
+DERATE_AVAILABLE_IN_1_0
 GVariant *derate_fallback_result_dup_provenance (DerateFallbackResult *result);
 
 DERATE_AVAILABLE_IN_1_0

@@ -4,8 +4,9 @@
 #include "derate-call-private.h"
 #include "derate-error.h"
 
-/* Threads: a call belongs to the context it was started in. An operation may answer in any thread;
- * from another one the answer comes as a source of that context. */
+/* Threads: a call belongs to the context it was started in, and is touched only by the thread that
+ * has acquired it. An operation may answer in any thread; from another one the answer comes as a
+ * source of that context, and so does the start where another thread runs the context. */
 
 struct _DerateAsyncCall
 {
@@ -15,7 +16,7 @@ struct _DerateAsyncCall
   gpointer func_data;
   GDestroyNotify func_destroy;
   GMainContext *context;
-  GThread *thread;
+  GThread *thread; /* (nullable) that started it, if the context was its to run */
   GSList *fallbacks; /* (element-type DerateFallbackResult) several, when attempts overlap */
   guint n_attempts;
 };
@@ -34,6 +35,7 @@ typedef struct
 typedef struct
 {
   guint refs;
+  DerateAsyncCall *call;
   DerateStageDone done; /* NULL once answered */
   gpointer data;
   GSource *source; /* (nullable) */
@@ -70,6 +72,12 @@ derate_async_call_get_request (DerateAsyncCall *call)
   return call->request;
 }
 
+DeratePolicy *
+derate_async_call_get_policy (DerateAsyncCall *call)
+{
+  return call->policy;
+}
+
 GMainContext *
 derate_async_call_get_context (DerateAsyncCall *call)
 {
@@ -88,6 +96,15 @@ derate_async_call_count_attempts (DerateAsyncCall *call)
   return call->n_attempts;
 }
 
+DerateFallbackResult *
+derate_async_call_find_fallback (DerateAsyncCall *call, GVariant *answer)
+{
+  for (GSList *link = call->fallbacks; answer != NULL && link != NULL; link = link->next)
+    if (derate_fallback_result_get_value (link->data) == answer)
+      return link->data;
+  return NULL;
+}
+
 static void
 arrival_free (gpointer data)
 {
@@ -99,14 +116,45 @@ arrival_free (gpointer data)
   g_free (arrival);
 }
 
+/* Ends a stage on behalf of @call. Takes both. */
+void
+derate_async_call_end_stage (DerateAsyncCall *call,
+                             DerateStageDone done,
+                             gpointer data,
+                             GVariant *answer,
+                             GError *error)
+{
+  DerateCallContext frame = { .request = call->request };
+
+  derate_call_context_push (&frame);
+  done (data, answer, error);
+  derate_call_context_pop (&frame);
+}
+
 static gboolean
 arrive (gpointer data)
 {
   Arrival *arrival = data;
 
-  arrival->done (arrival->data, g_steal_pointer (&arrival->answer),
-                 g_steal_pointer (&arrival->error));
+  derate_async_call_end_stage (arrival->call, arrival->done, arrival->data,
+                               g_steal_pointer (&arrival->answer),
+                               g_steal_pointer (&arrival->error));
   return G_SOURCE_REMOVE;
+}
+
+static void
+add_to_context (GMainContext *context,
+                const char *name,
+                GSourceFunc func,
+                gpointer data,
+                GDestroyNotify destroy)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_name (source, name);
+  g_source_set_callback (source, func, data, destroy);
+  g_source_attach (source, context);
 }
 
 /* The operation has answered, in any thread. */
@@ -115,40 +163,28 @@ on_operation_done (gpointer data, GVariant *answer, GError *error)
 {
   Arrival *arrival = data;
   DerateAsyncCall *call = arrival->call;
-  g_autoptr (GSource) source = NULL;
 
   arrival->answer = answer;
   arrival->error = error;
-  if (call->thread == g_thread_self ())
+  if (call->thread != g_thread_self () || !g_main_context_acquire (call->context))
     {
-      arrive (arrival);
-      arrival_free (arrival);
+      add_to_context (call->context, "[derate] answer", arrive, arrival, arrival_free);
       return;
     }
-  source = g_idle_source_new ();
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_static_name (source, "[derate] answer");
-  g_source_set_callback (source, arrive, arrival, arrival_free);
-  g_source_attach (source, call->context);
+  arrive (arrival);
+  g_main_context_release (call->context);
+  arrival_free (arrival);
 }
 
-void
-derate_stage_start (DerateAsyncCall *call,
-                    guint index,
-                    GCancellable *cancellable,
-                    DerateStageDone done,
-                    gpointer data)
+static void
+start_operation (DerateAsyncCall *call,
+                 GCancellable *cancellable,
+                 DerateStageDone done,
+                 gpointer data)
 {
-  DeratePolicy *policy;
   Arrival *arrival;
   GError *error = NULL;
 
-  if (index < call->policy->n_stages)
-    {
-      policy = call->policy->stages[index];
-      DERATE_POLICY_GET_CLASS (policy)->start (policy, call, index + 1, cancellable, done, data);
-      return;
-    }
   if (g_cancellable_set_error_if_cancelled (cancellable, &error))
     {
       done (data, NULL, error);
@@ -162,6 +198,27 @@ derate_stage_start (DerateAsyncCall *call,
   call->func (derate_call_new (on_operation_done, arrival), cancellable, call->func_data);
 }
 
+void
+derate_stage_start (DerateAsyncCall *call,
+                    guint index,
+                    GCancellable *cancellable,
+                    DerateStageDone done,
+                    gpointer data)
+{
+  DerateCallContext frame = { .request = call->request };
+  DeratePolicy *policy;
+
+  derate_call_context_push (&frame);
+  if (index < call->policy->n_stages)
+    {
+      policy = call->policy->stages[index];
+      DERATE_POLICY_GET_CLASS (policy)->start (policy, call, index + 1, cancellable, done, data);
+    }
+  else
+    start_operation (call, cancellable, done, data);
+  derate_call_context_pop (&frame);
+}
+
 static void
 race_unref (gpointer data)
 {
@@ -170,6 +227,7 @@ race_unref (gpointer data)
   if (--race->refs > 0)
     return;
   g_clear_pointer (&race->source, g_source_unref);
+  derate_async_call_unref (race->call);
   g_free (race);
 }
 
@@ -183,7 +241,7 @@ race_end (Race *race, GVariant *answer, GError *error)
     g_source_destroy (race->source);
   if (done != NULL)
     {
-      done (race->data, answer, error);
+      derate_async_call_end_stage (race->call, done, race->data, answer, error);
       return;
     }
   g_clear_pointer (&answer, g_variant_unref);
@@ -224,6 +282,7 @@ derate_stage_start_cancellable (DerateAsyncCall *call,
     }
   race = g_new0 (Race, 1);
   race->refs = 2;
+  race->call = derate_async_call_ref (call);
   race->done = done;
   race->data = data;
   derate_stage_start (call, index, cancellable, on_attempt_done, race);
@@ -243,7 +302,11 @@ static void
 on_call_done (gpointer data, GVariant *answer, GError *error)
 {
   GTask *task = data;
+  DerateAsyncCall *call = g_task_get_task_data (task);
 
+  if (call->policy->ended != NULL)
+    derate_policy_tell_end (call->policy, answer,
+                            derate_async_call_find_fallback (call, answer) != NULL, error);
   if (answer != NULL)
     g_task_return_pointer (task, answer, (GDestroyNotify)g_variant_unref);
   else
@@ -251,12 +314,31 @@ on_call_done (gpointer data, GVariant *answer, GError *error)
   g_object_unref (task);
 }
 
+/* In the call's context. */
+static gboolean
+begin (gpointer data)
+{
+  GTask *task = g_object_ref (data);
+  DerateAsyncCall *call = g_task_get_task_data (task);
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  GError *error = NULL;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, &error))
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+    }
+  else
+    derate_stage_start_cancellable (call, 0, cancellable, on_call_done, task);
+  return G_SOURCE_REMOVE;
+}
+
 /**
  * derate_policy_call_async:
  * @policy: a policy
  * @request: (nullable): what is asked for; without it, a write that must not be made twice
- * @func: (scope notified) (closure func_data) (destroy func_destroy): starts the call, in this
- *   thread; it may be called never, or several times
+ * @func: (scope notified) (closure func_data) (destroy func_destroy): starts the call; it may be
+ *   called never, or several times
  * @func_data: given to @func
  * @func_destroy: (nullable): frees @func_data when the last attempt has ended
  * @cancellable: (nullable): ends the call early; when it is cancelled already nothing is called or
@@ -264,8 +346,9 @@ on_call_done (gpointer data, GVariant *answer, GError *error)
  * @callback: (scope async) (closure user_data): called in this thread's default context
  * @user_data: given to @callback
  *
- * Makes a call under @policy. An attempt may be answered in any thread; the policies act, and call
- * @func again, in the thread that called this, when its context runs.
+ * Makes a call under @policy. An attempt may be answered in any thread; the policies act in this
+ * thread's default context: @func is called at once where this thread may run that context, and
+ * from it in all other cases, as the second time.
  *
  * A call that is cancelled ends with %G_IO_ERROR_CANCELLED as soon as that context runs, though its
  * operation may go on for ever: what it answers then is dropped, and only what counts operations
@@ -284,8 +367,7 @@ derate_policy_call_async (DeratePolicy *policy,
                           gpointer user_data)
 {
   g_autoptr (DerateAsyncCall) call = NULL;
-  GTask *task;
-  GError *error = NULL;
+  g_autoptr (GTask) task = NULL;
 
   g_return_if_fail (DERATE_IS_POLICY (policy) && func != NULL);
 
@@ -302,24 +384,18 @@ derate_policy_call_async (DeratePolicy *policy,
   call->func_data = func_data;
   call->func_destroy = func_destroy;
   call->context = g_main_context_ref_thread_default ();
-  call->thread = g_thread_self ();
   g_task_set_task_data (task, derate_async_call_ref (call),
                         (GDestroyNotify)derate_async_call_unref);
 
-  if (g_cancellable_set_error_if_cancelled (cancellable, &error))
-    on_call_done (task, NULL, error);
-  else
-    derate_stage_start_cancellable (call, 0, cancellable, on_call_done, task);
-}
-
-/* Where @answer (nullable) is from; NULL: it is the real one. (transfer full) */
-static DerateFallbackResult *
-find_fallback (DerateAsyncCall *call, GVariant *answer)
-{
-  for (GSList *link = call->fallbacks; answer != NULL && link != NULL; link = link->next)
-    if (derate_fallback_result_get_value (link->data) == answer)
-      return derate_fallback_result_ref (link->data);
-  return NULL;
+  if (!g_main_context_acquire (call->context))
+    {
+      add_to_context (call->context, "[derate] call", begin, g_steal_pointer (&task),
+                      g_object_unref);
+      return;
+    }
+  call->thread = g_thread_self ();
+  begin (task);
+  g_main_context_release (call->context);
 }
 
 /**
@@ -343,6 +419,7 @@ derate_policy_call_finish (DeratePolicy *policy,
                            DerateFallbackResult **fallback,
                            GError **error)
 {
+  DerateFallbackResult *result_of_fallback;
   DerateAsyncCall *call;
   GVariant *answer;
 
@@ -351,6 +428,10 @@ derate_policy_call_finish (DeratePolicy *policy,
   call = g_task_get_task_data (G_TASK (result));
   answer = g_task_propagate_pointer (G_TASK (result), error);
   if (fallback != NULL)
-    *fallback = find_fallback (call, answer);
+    {
+      result_of_fallback = derate_async_call_find_fallback (call, answer);
+      *fallback =
+          result_of_fallback != NULL ? derate_fallback_result_ref (result_of_fallback) : NULL;
+    }
   return answer;
 }

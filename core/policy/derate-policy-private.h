@@ -15,7 +15,8 @@ typedef struct _DerateCallContext DerateCallContext;
 typedef struct _DerateCallToken DerateCallToken;
 struct _DerateCallContext
 {
-  DeratePolicy *const *stages;
+  DeratePolicy *policy;
+  DeratePolicy *const *stages; /* of the policy */
   guint n_stages;
   DerateRequest *request; /* (nullable) */
   DerateCallFunc func;
@@ -41,6 +42,19 @@ typedef void (*DerateStageDone) (gpointer  data,
                                  GVariant *answer,
                                  GError   *error);
 
+/* How a call through a policy ended, not a stage of one: with an answer, a fallback's or not; with
+ * an error that is an answer too, such as a 404; or with a failure. Not if it was cancelled. */
+typedef enum
+{
+  DERATE_POLICY_END_REAL,
+  DERATE_POLICY_END_FALLBACK,
+  DERATE_POLICY_END_FAILED,
+} DeratePolicyEnd;
+
+/* In the thread that the call ended in. */
+typedef void (*DeratePolicyEnded) (DeratePolicyEnd end,
+                                   gpointer        data);
+
 struct _DeratePolicy
 {
   GObject parent_instance;
@@ -48,6 +62,10 @@ struct _DeratePolicy
   DeratePolicy **stages; /* itself alone, unless it is a pipeline */
   guint n_stages;
   gboolean used; /* atomic: called once, so nothing may change any more */
+
+  DeratePolicyEnded ended; /* (nullable) */
+  gpointer ended_data;
+  GDestroyNotify ended_destroy;
 };
 
 struct _DeratePolicyClass
@@ -100,19 +118,50 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateAsyncCall, derate_async_call_unref)
 
 DerateRequest *derate_async_call_get_request (DerateAsyncCall *call); /* (nullable) */
 GMainContext *derate_async_call_get_context (DerateAsyncCall *call);
+DeratePolicy *derate_async_call_get_policy (DerateAsyncCall *call); /* whose stages it passes */
 guint derate_async_call_count_attempts (DerateAsyncCall *call); /* times the operation was begun */
+
+/* Ends a stage that was not told by the next one, but by a timer or a fallback of its own. Takes
+ * both; exactly one is set. */
+void derate_async_call_end_stage (DerateAsyncCall *call,
+                                  DerateStageDone  done,
+                                  gpointer         data,
+                                  GVariant        *answer,
+                                  GError          *error);
 
 /* Where an answer of a fallback is from: the answer is the value of @result itself, by which it is
  * known from a real one. Takes @result. */
 void derate_async_call_set_fallback (DerateAsyncCall      *call,
                                      DerateFallbackResult *result);
+DerateFallbackResult *derate_async_call_find_fallback (DerateAsyncCall *call,
+                                                       GVariant        *answer); /* (nullable) */
 
 /* Whether settings may change still; g_critical where they may not. */
 gboolean derate_policy_may_change (DeratePolicy *policy);
 void derate_policy_set_used (DeratePolicy *policy);
 
-/* The call that this thread is making; (nullable) outer. */
+/* Before the first call. */
+void derate_policy_set_ended (DeratePolicy     *policy,
+                              DeratePolicyEnded func,
+                              gpointer          data,
+                              GDestroyNotify    destroy);
+void derate_policy_tell_end (DeratePolicy *policy,
+                             GVariant     *answer, /* (nullable) */
+                             gboolean      fallback,
+                             const GError *error);
+
+/* Whether @error, of the stages of @policy from @next on, says that the service did not do its
+ * part: a refusal, a timeout, or what a breaker among them counts as failure. Without a breaker
+ * every error does. Not a cancelled call. */
+gboolean derate_policy_is_failure (DeratePolicy *policy,
+                                   guint         next,
+                                   const GError *error);
+
+/* The call that this thread works for; (nullable). A frame of the kind that push () makes has no
+ * stages: what is done for a call that is answered later. */
 DerateCallContext *derate_call_context_get_current (void);
+void derate_call_context_push (DerateCallContext *context);
+void derate_call_context_pop (DerateCallContext *context);
 
 /* Forgets what derate_call_dup_cancellable () made; what the operation kept of it is then never
  * cancelled. Before a stage puts another deadline in place. */

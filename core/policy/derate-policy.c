@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-policy-private.h"
 
+#include "derate-breaker-policy.h"
+#include "derate-breaker-private.h"
 #include "derate-error.h"
+#include "derate-log-private.h"
 
 /**
  * DeratePolicy:
@@ -26,6 +29,38 @@ derate_call_context_get_current (void)
   return g_private_get (&current_context);
 }
 
+/* Inside another call it has that one's deadline. */
+void
+derate_call_context_push (DerateCallContext *context)
+{
+  context->outer = g_private_get (&current_context);
+  context->deadline = DERATE_CLOCK_NEVER;
+  if (context->outer != NULL)
+    {
+      context->deadline = context->outer->deadline;
+      context->clock = context->outer->clock;
+    }
+  g_private_set (&current_context, context);
+}
+
+void
+derate_call_context_pop (DerateCallContext *context)
+{
+  g_private_set (&current_context, context->outer);
+  if (G_UNLIKELY (context->token != NULL))
+    derate_call_token_release (context);
+}
+
+static const char *
+get_request_id (void)
+{
+  for (DerateCallContext *context = g_private_get (&current_context); context != NULL;
+       context = context->outer)
+    if (derate_request_get_id (context->request) != NULL)
+      return derate_request_get_id (context->request);
+  return NULL;
+}
+
 static void
 derate_policy_finalize (GObject *object)
 {
@@ -35,6 +70,8 @@ derate_policy_finalize (GObject *object)
     if (policy->stages[i] != policy)
       g_object_unref (policy->stages[i]);
   g_free (policy->stages);
+  if (policy->ended_destroy != NULL)
+    policy->ended_destroy (policy->ended_data);
   G_OBJECT_CLASS (derate_policy_parent_class)->finalize (object);
 }
 
@@ -42,6 +79,7 @@ static void
 derate_policy_class_init (DeratePolicyClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = derate_policy_finalize;
+  derate_log_set_request_id_func (get_request_id);
 }
 
 static void
@@ -68,6 +106,56 @@ derate_policy_may_change (DeratePolicy *policy)
     return TRUE;
   g_critical ("%s: a policy that has been used does not change", G_OBJECT_TYPE_NAME (policy));
   return FALSE;
+}
+
+void
+derate_policy_set_ended (DeratePolicy *policy,
+                         DeratePolicyEnded func,
+                         gpointer data,
+                         GDestroyNotify destroy)
+{
+  policy->ended = func;
+  policy->ended_data = data;
+  policy->ended_destroy = destroy;
+}
+
+void
+derate_policy_tell_end (DeratePolicy *policy,
+                        GVariant *answer,
+                        gboolean fallback,
+                        const GError *error)
+{
+  if (answer == NULL && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (answer == NULL && derate_policy_is_failure (policy, 0, error))
+    policy->ended (DERATE_POLICY_END_FAILED, policy->ended_data);
+  else
+    policy->ended (fallback ? DERATE_POLICY_END_FALLBACK : DERATE_POLICY_END_REAL,
+                   policy->ended_data);
+}
+
+/* An operation that was dropped without a word is no answer, though it is neutral to a breaker. */
+gboolean
+derate_policy_is_failure (DeratePolicy *policy, guint next, const GError *error)
+{
+  gboolean judged = FALSE;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return FALSE;
+  if (derate_fallback_reason_from_error (error) != DERATE_FALLBACK_REASON_ERROR ||
+      g_error_matches (error, DERATE_ERROR, DERATE_ERROR_ABANDONED))
+    return TRUE;
+  for (guint i = next; i < policy->n_stages; i++)
+    {
+      if (!DERATE_IS_BREAKER_POLICY (policy->stages[i]))
+        continue;
+      if (derate_breaker_is_failure (derate_breaker_policy_get_breaker (
+                                         (DerateBreakerPolicy *)policy->stages[i]),
+                                     error))
+        return TRUE;
+      judged = TRUE;
+    }
+  return !judged;
 }
 
 static GVariant *
@@ -133,6 +221,8 @@ derate_policy_call (DeratePolicy *policy,
 {
   DerateCallContext context;
   GVariant *answer;
+  gboolean is_fallback = FALSE;
+  GError *own_error = NULL;
 
   g_return_val_if_fail (policy != NULL && func != NULL, NULL);
 
@@ -143,32 +233,27 @@ derate_policy_call (DeratePolicy *policy,
   if (G_UNLIKELY (!__atomic_load_n (&policy->used, __ATOMIC_RELAXED)))
     derate_policy_set_used (policy);
   context = (DerateCallContext){
+    .policy = policy,
     .stages = policy->stages,
     .n_stages = policy->n_stages,
     .request = request,
     .func = func,
     .func_data = func_data,
     .cancellable = cancellable,
-    .deadline = DERATE_CLOCK_NEVER,
-    .outer = g_private_get (&current_context),
   };
-  if (context.outer != NULL)
-    {
-      context.deadline = context.outer->deadline;
-      context.clock = context.outer->clock;
-    }
-  g_private_set (&current_context, &context);
-  answer = derate_stage_call (&context, 0, error);
-  g_private_set (&current_context, context.outer);
+  derate_call_context_push (&context);
+  answer = derate_stage_call (&context, 0, policy->ended != NULL ? &own_error : error);
+  if (G_UNLIKELY (context.fallback != NULL))
+    is_fallback = derate_fallback_result_get_value (context.fallback) == answer;
+  if (policy->ended != NULL)
+    derate_policy_tell_end (policy, answer, is_fallback, own_error);
+  derate_call_context_pop (&context);
 
-  if (G_UNLIKELY (context.token != NULL))
-    derate_call_token_release (&context);
-  if (G_LIKELY (context.fallback == NULL))
-    return answer;
+  if (own_error != NULL)
+    g_propagate_error (error, own_error);
   /* A stage may have dropped the fallback's answer and got another. */
-  if (fallback != NULL && derate_fallback_result_get_value (context.fallback) == answer)
-    *fallback = context.fallback;
-  else
-    derate_fallback_result_unref (context.fallback);
+  if (is_fallback && fallback != NULL)
+    *fallback = g_steal_pointer (&context.fallback);
+  g_clear_pointer (&context.fallback, derate_fallback_result_unref);
   return answer;
 }

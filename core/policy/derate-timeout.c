@@ -166,7 +166,8 @@ on_deadline (gpointer data)
     {
       derate_cancellable_unchain (attempt->parent, &attempt->parent_handler);
       g_cancellable_cancel (attempt->cancellable);
-      done (attempt->data, NULL, make_error (attempt->timeout, begun));
+      derate_async_call_end_stage (attempt->call, done, attempt->data, NULL,
+                                   make_error (attempt->timeout, begun));
     }
   return G_SOURCE_REMOVE;
 }

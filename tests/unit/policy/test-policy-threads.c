@@ -92,21 +92,28 @@ work (gpointer data)
   return NULL;
 }
 
-static void
-test_two_threads (void)
+static DeratePipeline *
+make_pipeline (void)
 {
-  g_autoptr (DeratePipeline) pipeline = derate_pipeline_new ();
+  DeratePipeline *pipeline = derate_pipeline_new ();
   g_autoptr (DerateBreaker) breaker = derate_breaker_new ("b", NULL);
   g_autoptr (DerateBreakerPolicy) stage = derate_breaker_policy_new (breaker);
   g_autoptr (DerateTimeout) timeout = derate_timeout_new (NULL, G_TIME_SPAN_HOUR);
+
+  derate_pipeline_append (pipeline, DERATE_POLICY (stage));
+  derate_pipeline_append (pipeline, DERATE_POLICY (timeout));
+  return pipeline;
+}
+
+static void
+test_two_threads (void)
+{
+  g_autoptr (DeratePipeline) pipeline = make_pipeline ();
   g_autoptr (GCancellable) first = g_cancellable_new ();
   g_autoptr (GCancellable) second = g_cancellable_new ();
   Side sides[] = { { pipeline, first, second }, { pipeline, second, first } };
   GThread *threads[G_N_ELEMENTS (sides)];
-  g_autoptr (DerateBreakerStats) stats = NULL;
 
-  derate_pipeline_append (pipeline, DERATE_POLICY (stage));
-  derate_pipeline_append (pipeline, DERATE_POLICY (timeout));
   for (guint i = 0; i < G_N_ELEMENTS (sides); i++)
     threads[i] = g_thread_new ("side", work, &sides[i]);
   for (guint i = 0; i < G_N_ELEMENTS (sides); i++)
@@ -115,12 +122,65 @@ test_two_threads (void)
       g_assert_cmpuint (sides[i].answered + sides[i].cancelled, ==, N_CALLS);
       g_assert_cmpuint (sides[i].cancelled, >, 0);
     }
-  stats = derate_breaker_dup_stats (breaker);
-  g_assert_cmpuint (stats->failed_requests, ==, 0);
-  g_assert_cmpuint (stats->successful_requests, >=, 2 * N_CALLS);
   g_assert_false (g_signal_has_handler_pending (first,
                                                 g_signal_lookup ("cancelled", G_TYPE_CANCELLABLE),
                                                 0, TRUE));
+}
+
+/* A thread without a context of its own calls, and this thread runs the default one: all of the
+ * call happens here. */
+typedef struct
+{
+  GThread *main;
+  DeratePipeline *pipeline;
+  guint ended;
+} Guest;
+
+static void
+start_here (DerateCall *call, GCancellable *cancellable, gpointer data)
+{
+  Guest *guest = data;
+
+  g_assert_true (g_thread_self () == guest->main);
+  answer_elsewhere (call);
+}
+
+static void
+on_guest_done (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Guest *guest = data;
+  g_autoptr (GVariant) found =
+      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, NULL);
+
+  g_assert_nonnull (found);
+  g_assert_true (g_thread_self () == guest->main);
+  guest->ended++;
+}
+
+static gpointer
+call_from_outside (gpointer data)
+{
+  Guest *guest = data;
+
+  for (guint i = 0; i < 100; i++)
+    derate_policy_call_async (DERATE_POLICY (guest->pipeline), NULL, start_here, guest, NULL, NULL,
+                              on_guest_done, guest);
+  return NULL;
+}
+
+static void
+test_foreign_context (void)
+{
+  Guest guest = { g_thread_self (), make_pipeline (), 0 };
+  GThread *thread;
+
+  g_assert_true (g_main_context_acquire (NULL));
+  thread = g_thread_new ("guest", call_from_outside, &guest);
+  while (guest.ended < 100)
+    g_main_context_iteration (NULL, TRUE);
+  g_thread_join (thread);
+  g_main_context_release (NULL);
+  g_object_unref (guest.pipeline);
 }
 
 int
@@ -129,5 +189,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/policy-threads/two-threads", test_two_threads);
+  g_test_add_func ("/policy-threads/foreign-context", test_foreign_context);
   return g_test_run ();
 }
