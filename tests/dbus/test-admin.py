@@ -121,7 +121,7 @@ class Holds(busworld.BusTestCase):
         for ttl in (0, 25 * HOUR):
             self.assert_refused(ERROR + "InvalidTtl", call, self.connection, "Renew", "(st)", ident, ttl)
 
-    def test_a_holder_that_leaves_takes_its_bound_hold_along(self):
+    def test_behaviour_33_a_holder_that_leaves_takes_its_bound_hold_along(self):
         holder = self.connect()
         hold(holder, level="emergency", ttl=0)
         stays = hold(holder, level="minimal", ttl=HOUR, bind="none")
@@ -153,7 +153,7 @@ class Holds(busworld.BusTestCase):
         self.program.advance(TICK)
         self.assert_level("optimal")
 
-    def test_a_holder_that_crashes_between_call_and_watch(self):
+    def test_behaviour_33_a_holder_that_crashes_between_call_and_watch(self):
         holder = self.connect()
         call(holder, "Release", "(s)", hold(holder))  # the program knows its uid from now on
         self.program.advance(TICK)
@@ -208,7 +208,7 @@ class Restarts(busworld.BusTestCase):
         self.assertEqual(self.program.quit(), 0)
         super().tearDown()
 
-    def test_a_program_that_was_killed_takes_up_its_holds(self):
+    def test_ahead_05_a_program_that_was_killed_takes_up_its_holds(self):
         """What the caller was told is on disk: the program dies right after its answer."""
         hold(self.connection, level="emergency", ttl=0)
         gone = hold(self.connection, level="emergency", ttl=HOUR, bind="none")

@@ -196,7 +196,7 @@ main (int argc, char *argv[])
   g_setenv ("OPENAI_API_KEY", KEY, TRUE);
   backend = test_backend_new (NAME, NULL);
 
-  g_test_add_func ("/openai/check/healthy", test_healthy);
+  g_test_add_func ("/openai/behaviour/17-models-are-listed-nothing-is-generated", test_healthy);
   g_test_add_func ("/openai/check/path", test_path);
   g_test_add_func ("/openai/check/credentials", test_credentials);
   for (guint i = 0; i < G_N_ELEMENTS (faults); i++)

@@ -453,10 +453,10 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/postgresql/check/healthy", test_healthy);
   g_test_add_func ("/postgresql/check/killed-session", test_killed_session);
-  g_test_add_func ("/postgresql/check/stopped", test_stopped);
+  g_test_add_func ("/postgresql/behaviour/15-refused", test_stopped);
   g_test_add_func ("/postgresql/check/frozen", test_frozen);
   g_test_add_func ("/postgresql/check/credentials", test_credentials);
-  g_test_add_func ("/postgresql/check/full", test_full);
+  g_test_add_func ("/postgresql/behaviour/15-too-many-connections", test_full);
   g_test_add_func ("/postgresql/check/read-only", test_read_only);
   g_test_add_func ("/postgresql/check/no-such-database", test_no_such_database);
   g_test_add_func ("/postgresql/check/second-host", test_second_host);

@@ -583,7 +583,8 @@ main (int argc, char *argv[])
   ADD ("gates", test_gates);
   ADD ("not-enforced", test_not_enforced);
   ADD ("status", test_status);
-  ADD ("explanation", test_explanation);
+  g_test_add ("/degradation/ahead/02-explanation", Fixture, NULL, fixture_set_up, test_explanation,
+              fixture_tear_down);
   ADD ("explanation-of-a-hold", test_explanation_of_a_hold);
   ADD ("history-is-bounded", test_history_is_bounded);
   return g_test_run ();

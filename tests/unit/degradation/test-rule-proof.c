@@ -373,7 +373,7 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL); /* prints the seed; --seed brings it back */
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
   g_test_add_func ("/degradation/rule-proof/monotone-is-taken", test_monotone);
-  g_test_add_func ("/degradation/rule-proof/inversion-is-refused", test_inversion);
+  g_test_add_func ("/degradation/ahead/01-inversion-is-refused", test_inversion);
   g_test_add_func ("/degradation/rule-proof/two-hundred-services", test_big);
   return g_test_run ();
 }

@@ -301,7 +301,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_log_set_writer_func (monitor_fixture_drop_log, NULL, NULL);
-  g_test_add_func ("/health/monitor/contexts/stand-still", test_stand_still);
+  g_test_add_func ("/health/behaviour/19-ten-minutes-asleep", test_stand_still);
   g_test_add_func ("/health/monitor/contexts/threads", test_threads);
   g_test_add_func ("/health/monitor/contexts/owner-is-stuck", test_owner_is_stuck);
   return g_test_run ();

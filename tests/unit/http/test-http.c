@@ -42,6 +42,50 @@ test_metrics (World *world, gconstpointer data)
   g_assert_nonnull (strstr (emergency->body, "circuit_breaker_state{name=\"redis\"} 1\n"));
 }
 
+/* The names and labels, without the values. */
+static GHashTable *
+list_series (Answer *answer)
+{
+  GHashTable *series = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_auto (GStrv) lines = g_strsplit (answer->body, "\n", -1);
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    {
+      char *space = strrchr (lines[i], ' ');
+
+      if (lines[i][0] != '#' && space != NULL)
+        g_hash_table_add (series, g_strndup (lines[i], space - lines[i]));
+    }
+  return series;
+}
+
+/* A scrape is never refused, and has every series when nothing works any more. */
+static void
+test_all_down (World *world, gconstpointer data)
+{
+  g_autoptr (Answer) well = NULL;
+  g_autoptr (Answer) bad = NULL;
+  g_autoptr (GHashTable) before = NULL;
+  g_autoptr (GHashTable) after = NULL;
+  GHashTableIter iter;
+  gpointer name;
+
+  derate_http_mount (world->core, world->server, NULL, DERATE_HTTP_ALL);
+  world_start (world->core);
+  well = world_get (world, "/metrics");
+  make_emergency (world);
+  world_fail_calls (world->core, "openai", 5);
+  bad = world_get (world, "/metrics");
+  g_assert_cmpuint (bad->status, ==, 200);
+  before = list_series (well);
+  after = list_series (bad);
+  g_assert_cmpuint (g_hash_table_size (before), >, 100);
+  g_hash_table_iter_init (&iter, before);
+  while (g_hash_table_iter_next (&iter, &name, NULL))
+    if (!g_hash_table_contains (after, name))
+      g_error ("no %s any more", (const char *)name);
+}
+
 static void
 test_health (World *world, gconstpointer data)
 {
@@ -468,9 +512,10 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   /* Derate warns of what these tests do to it. */
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
-  add ("/http/metrics", test_metrics);
+  add ("/http/ahead/11-metrics", test_metrics);
+  add ("/http/behaviour/14-all-down", test_all_down);
   add ("/http/health", test_health);
-  add ("/http/live-and-ready", test_live_and_ready);
+  add ("/http/ahead/12-live-and-ready", test_live_and_ready);
   add ("/http/service", test_service);
   add ("/http/degradation", test_degradation);
   add ("/http/details", test_details);

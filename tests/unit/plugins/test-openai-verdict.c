@@ -22,7 +22,7 @@ static const struct
   { "models", 200, "{\"data\":[]}", NULL, HEALTHY, DERATE_HEALTH_CAUSE_NONE, NULL },
   { "empty", 200, "", NULL, HEALTHY, DERATE_HEALTH_CAUSE_NONE, NULL },
   { "redirect", 302, "", NULL, DOWN, DERATE_HEALTH_CAUSE_CONFIG, "status 302: no message" },
-  { "wrong-key", 401, "{\"error\":{\"message\":\"Incorrect API key provided: " KEY "\","
+  { "17-wrong-key", 401, "{\"error\":{\"message\":\"Incorrect API key provided: " KEY "\","
     "\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_api_key\"}}", NULL,
     DOWN, DERATE_HEALTH_CAUSE_CONFIG,
     "status 401: Incorrect API key provided: *** (invalid_api_key)" },
@@ -30,7 +30,7 @@ static const struct
     "status 403: no message" },
   { "not-there", 404, "{\"error\":\"not found\"}", NULL, DOWN, DERATE_HEALTH_CAUSE_CONFIG,
     "status 404: not found" },
-  { "rate", 429, "{\"error\":{\"message\":\"slow\",\"code\":null}}", "7", DEGRADED,
+  { "17-too-many-requests", 429, "{\"error\":{\"message\":\"slow\",\"code\":null}}", "7", DEGRADED,
     DERATE_HEALTH_CAUSE_THROTTLED, "status 429, asks for 7.0 s: slow" },
   { "loading", 503, "{\"error\":{\"code\":503,\"message\":\"Loading model\","
     "\"type\":\"unavailable_error\"}}", NULL, DEGRADED, DERATE_HEALTH_CAUSE_OVERLOADED,
@@ -117,7 +117,10 @@ main (int argc, char *argv[])
 
   for (guint i = 0; i < G_N_ELEMENTS (verdicts); i++)
     {
-      g_autofree char *path = g_strconcat ("/openai-verdict/", verdicts[i].name, NULL);
+      /* Those with a number are of tests/dev/behaviours-levels.tsv. */
+      gboolean numbered = g_ascii_isdigit (verdicts[i].name[0]);
+      g_autofree char *path = g_strconcat (numbered ? "/openai/behaviour/" : "/openai-verdict/",
+                                           verdicts[i].name, NULL);
 
       g_test_add_data_func (path, GUINT_TO_POINTER (i), test_verdict);
     }
