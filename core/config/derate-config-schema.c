@@ -181,6 +181,21 @@ check_absolute_path (const Field *field, const char *value, GError **error)
   return g_path_is_absolute (value) || refuse (error, value, "an absolute path");
 }
 
+/* Where to listen: nothing that would have to be looked up. */
+static gboolean
+check_address (const Field *field, const char *value, GError **error)
+{
+  return strcmp (value, "localhost") == 0 || g_hostname_is_ip_address (value) ||
+         refuse (error, value, "an IP address or localhost");
+}
+
+static gboolean
+check_url_prefix (const Field *field, const char *value, GError **error)
+{
+  return (*value == '/' && strpbrk (value, " ?#") == NULL) ||
+         refuse (error, value, "a path such as /admin");
+}
+
 #define DAY ((double)G_TIME_SPAN_DAY)
 #define MILLISECOND ((double)G_TIME_SPAN_MILLISECOND)
 #define PRESETS "development|staging|production|critical"
@@ -260,9 +275,9 @@ static const Field queue_fields[] = {
 };
 
 static const Field http_fields[] = {
-  { .key = "address", .check = check_any },    UINT ("port", 0, 65535),
-  { .key = "prefix", .check = check_any },     { .key = "metrics", .check = check_boolean },
-  { .key = "health", .check = check_boolean }, { .key = "details", .check = check_boolean },
+  { .key = "address", .check = check_address },   UINT ("port", 0, 65535),
+  { .key = "prefix", .check = check_url_prefix }, { .key = "metrics", .check = check_boolean },
+  { .key = "health", .check = check_boolean },    { .key = "details", .check = check_boolean },
   { .key = "page", .check = check_boolean },
 };
 

@@ -260,8 +260,17 @@ apply_recovery (DerateCore *core)
   derate_monitor_set_grace (core->monitor, get_grace (config));
 }
 
-static const char *const fixed_keys[] = { "name", "metrics-prefix", "metrics-breaker-label",
-                                          "state-dir" };
+static const struct
+{
+  const char *group;
+  const char *key;
+} fixed_keys[] = {
+  { "derate", "name" },
+  { "derate", "metrics-prefix" },
+  { "derate", "metrics-breaker-label" },
+  { "derate", "state-dir" },
+  { "dbus", "bus" },
+};
 
 /* What cannot change while the program runs. */
 static gboolean
@@ -269,10 +278,12 @@ check_fixed (DerateConfig *old, DerateConfig *config, GError **error)
 {
   for (guint i = 0; i < G_N_ELEMENTS (fixed_keys); i++)
     {
-      g_autofree char *origin = derate_config_dup_origin (config, "derate", fixed_keys[i]);
+      const char *group = fixed_keys[i].group;
+      const char *key = fixed_keys[i].key;
+      g_autofree char *origin = derate_config_dup_origin (config, group, key);
 
-      if (g_strcmp0 (derate_config_get_text (old, "derate", fixed_keys[i], NULL),
-                     derate_config_get_text (config, "derate", fixed_keys[i], NULL)) == 0)
+      if (g_strcmp0 (derate_config_get_text (old, group, key, NULL),
+                     derate_config_get_text (config, group, key, NULL)) == 0)
         continue;
       g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG,
                    "%s: cannot change while the program runs", origin);
@@ -340,6 +351,14 @@ derate_core_apply_config (DerateCore *core,
   return derate_core_update_inputs (core, error);
 }
 
+static gboolean
+read_again (DerateCore *core, GPtrArray *changes, GError **error)
+{
+  g_autoptr (DerateConfig) config = derate_config_new_from_file (core->config_path, error);
+
+  return config != NULL && derate_core_apply_config (core, config, changes, error);
+}
+
 /**
  * derate_core_reload:
  * @core: a core made from a file
@@ -356,8 +375,8 @@ derate_core_apply_config (DerateCore *core,
 char **
 derate_core_reload (DerateCore *core, GError **error)
 {
-  g_autoptr (DerateConfig) config = NULL;
   g_autoptr (GPtrArray) changes = g_ptr_array_new_with_free_func (g_free);
+  gboolean done;
 
   g_return_val_if_fail (DERATE_IS_CORE (core), NULL);
 
@@ -367,8 +386,12 @@ derate_core_reload (DerateCore *core, GError **error)
                    "core “%s” was not made from a file", core->name);
       return NULL;
     }
-  config = derate_config_new_from_file (core->config_path, error);
-  if (config == NULL || !derate_core_apply_config (core, config, changes, error))
+  derate_core_systemd_reloading (core->systemd);
+  done = read_again (core, changes, error);
+  if (done)
+    g_signal_emit_by_name (core, "reloaded");
+  derate_core_systemd_reloaded (core->systemd, !done);
+  if (!done)
     return NULL;
   g_ptr_array_set_free_func (changes, NULL);
   g_ptr_array_add (changes, NULL);

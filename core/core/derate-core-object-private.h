@@ -2,6 +2,7 @@
 #pragma once
 
 #include "derate-core-private.h"
+#include "derate-core-systemd-private.h"
 #include "derate-loop-lag-private.h"
 #include "derate-monitor-private.h"
 #include "derate-monitor-thread-private.h"
@@ -43,6 +44,7 @@ struct _DerateCore
 
   DerateMonitorThread *thread; /* NULL on a manual clock and while not running */
   DerateLoopLag *lag;          /* while running */
+  DerateCoreSystemd *systemd;  /* NULL: nobody is told */
   GTask *starting;
   gboolean disabled; /* ENABLE_RESILIENCE=false */
   int state;         /* DerateCoreState, atomic */

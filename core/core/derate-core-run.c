@@ -18,6 +18,7 @@ finish_start (gpointer owner, gpointer data)
   if (task == NULL)
     return;
   g_atomic_int_set (&core->state, DERATE_CORE_RUNNING);
+  derate_core_systemd_ready (core->systemd);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -74,6 +75,7 @@ derate_core_start_async (DerateCore *core,
   g_atomic_int_set (&core->state, DERATE_CORE_STARTING);
   core->starting = g_steal_pointer (&task);
   core->lag = derate_loop_lag_new (core->clock, core->monitor_context, core->owner_queue);
+  derate_core_systemd_starting (core->systemd);
   derate_monitor_set_hook (core->monitor, on_monitor_changed, core);
   derate_degradation_manager_start (core->manager, core->monitor_context);
   derate_monitor_start (core->monitor);
@@ -109,11 +111,13 @@ derate_core_shut_down (DerateCore *core)
   g_autoptr (GTask) starting = g_steal_pointer (&core->starting);
 
   g_atomic_int_set (&core->state, DERATE_CORE_STOPPED);
+  derate_core_systemd_stopping (core->systemd);
   if (core->monitor != NULL)
     derate_monitor_stop (core->monitor);
   if (core->manager != NULL)
     derate_degradation_manager_stop (core->manager);
   g_clear_pointer (&core->thread, derate_monitor_thread_stop);
+  derate_core_systemd_stopped (core->systemd);
   g_clear_pointer (&core->lag, derate_loop_lag_free);
   for (guint i = 0; i < services->len; i++)
     derate_service_set_hook (g_ptr_array_index (services, i), NULL, NULL);

@@ -44,6 +44,7 @@ derate_core_finalize (GObject *object)
 {
   DerateCore *core = DERATE_CORE (object);
 
+  g_clear_pointer (&core->systemd, derate_core_systemd_free);
   g_clear_pointer (&core->monitor, derate_monitor_unref);
   g_clear_object (&core->manager);
   g_clear_object (&core->breakers);
@@ -72,6 +73,19 @@ derate_core_class_init (DerateCoreClass *klass)
 
   object_class->dispose = derate_core_dispose;
   object_class->finalize = derate_core_finalize;
+
+  /**
+   * DerateCore::reloaded:
+   * @core: the core
+   *
+   * Its configuration was read again and is in force: whoever reads keys of its own does so again,
+   * with [method@Core.get_config]. Emitted in the owner's thread by derate_core_reload(), also
+   * when an operator asked for it over D-Bus.
+   *
+   * Since: 1.0
+   */
+  g_signal_new ("reloaded", DERATE_TYPE_CORE, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE,
+                0);
 }
 
 static void

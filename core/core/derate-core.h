@@ -113,6 +113,10 @@ char **derate_core_reload (DerateCore *core,
                            GError    **error);
 
 DERATE_AVAILABLE_IN_1_0
+gboolean derate_core_notify_systemd (DerateCore *core,
+                                     GError    **error);
+
+DERATE_AVAILABLE_IN_1_0
 gboolean derate_core_is_ready (DerateCore *core);
 
 DERATE_AVAILABLE_IN_1_0

@@ -125,6 +125,10 @@ static const struct
   { "metrics-prefix", "[derate]\nmetrics-prefix=compra-agil\n",
     "file a.conf, [derate], metrics-prefix: “compra-agil” is not a part of a metric's name: "
     "letters, digits and _ (line 2)" },
+  { "listening-address", "[http]\naddress=web.example\n",
+    "file a.conf, [http], address: “web.example” is not an IP address or localhost (line 2)" },
+  { "url-prefix", "[http]\nprefix=admin\n",
+    "file a.conf, [http], prefix: “admin” is not a path such as /admin (line 2)" },
   { "port", "[http]\nport=70000\n",
     "file a.conf, [http], port: “70000” is not a whole number from 0 to 65535 (line 2)" },
   { "bus", "[dbus]\nbus=both\n",
