@@ -5,9 +5,9 @@
 
 G_BEGIN_DECLS
 
-/* Where a service manager hears of a program, as sd_notify(3) has it: datagrams on a unix socket. It
- * never waits: what finds no room is kept, in order, and sent with what comes next. From any thread.
- */
+/* Where a service manager hears of a program, as sd_notify(3) has it: datagrams on a unix socket.
+ * It never waits: what finds no room is kept, in order, and sent with what comes next. From any
+ * thread. */
 typedef struct _DerateNotifySocket DerateNotifySocket;
 
 /* @address: a path, or an abstract name after an @. NULL with DERATE_ERROR_INVALID_CONFIG for

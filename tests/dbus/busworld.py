@@ -208,13 +208,14 @@ class Stranger:
 
     UID = 65534
 
-    def __init__(self, address):
+    def __init__(self, address, groups=()):
         here = pathlib.Path(__file__).parent
         with open(here / "stranger.py", encoding="utf-8") as script:
             code = script.read()
         self.process = subprocess.Popen(
             ["/usr/bin/python3", "-c", code, address], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, user=self.UID, group=self.UID, extra_groups=[])
+            stdout=subprocess.PIPE, text=True, user=self.UID, group=self.UID,
+            extra_groups=list(groups))
         self.unique_name = json.loads(self.process.stdout.readline())
 
     def call(self, method, signature="()", *arguments, interface=ADMIN, name=NAME):
@@ -282,10 +283,10 @@ class BusTestCase(unittest.TestCase):
     def connect(self):
         return connect(self.bus.address)
 
-    def stranger(self):
+    def stranger(self, groups=()):
         if os.geteuid() != 0:
             self.fail("another uid needs root or a user namespace with several uids (uidmap)")
-        stranger = Stranger(self.bus.address)
+        stranger = Stranger(self.bus.address, groups)
         self.addCleanup(stranger.die)
         return stranger
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who may not, and who may because polkit says so."""
+import grp
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import busworld
 from busworld import ADMIN, MANAGER, SECOND, Listener, call, get, hold
@@ -127,6 +129,35 @@ class ShippedPolicy(busworld.BusTestCase):
             "RequestName", "(su)", "org.derate.Derate1.other", 0, interface="org.freedesktop.DBus",
             name="org.freedesktop.DBus")
         self.assertEqual(refused, DENIED)
+
+
+class ShippedGroup(busworld.BusTestCase):
+    """Who is in the group of the shipped policy; here it is another group, one that there is."""
+
+    group = grp.getgrnam("games")
+
+    def setUp(self):
+        with open(busworld.POLICY, encoding="utf-8") as policy:
+            text = policy.read()
+        self.assertIn('<policy group="derate">', text)
+        folder = tempfile.TemporaryDirectory(prefix="derate-test-")
+        self.addCleanup(folder.cleanup)
+        copy = pathlib.Path(folder.name) / "policy.conf"
+        copy.write_text(text.replace('group="derate"', f'group="{self.group.gr_name}"'),
+                        encoding="utf-8")
+        self.more = busworld.STRICT.format(policy=copy)
+        super().setUp()
+
+    def own(self, stranger, name):
+        return stranger.refused("RequestName", "(su)", name, 0, interface="org.freedesktop.DBus",
+                                name="org.freedesktop.DBus")
+
+    def test_it_owns_names_and_is_no_admin(self):
+        member = self.stranger([self.group.gr_gid])
+        self.assertIsNone(self.own(member, "org.derate.Derate1.other"))
+        self.assertEqual(self.own(member, "org.other.Derate1"), DENIED)
+        self.assertEqual(self.own(self.stranger(), "org.derate.Derate1.third"), DENIED)
+        self.assertEqual(member.refused("Hold", "(ssssta{sv})", *HOLD), DENIED)
 
 
 class Polkit(busworld.BusTestCase):
