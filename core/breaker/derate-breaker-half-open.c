@@ -163,6 +163,8 @@ static void
 count_failure (DerateBreaker *self, gint64 now)
 {
   self->probes->failures++;
+  if (self->consecutive_failures == 0)
+    self->success_mark = derate_breaker_count_successes_locked (self);
   self->consecutive_failures++;
   self->failure_streak++;
   self->last_failure = now;

@@ -51,6 +51,9 @@ derate_breaker_adopt_window_locked (DerateBreaker *self, gint64 now)
       g_clear_pointer (&self->counts, g_free);
       g_clear_pointer (&self->slices, g_free);
     }
+  /* By other thresholds the outcomes that are kept have not been judged. */
+  if (self->slices != NULL)
+    self->slices->unjudged = TRUE;
 }
 
 void

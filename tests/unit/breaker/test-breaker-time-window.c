@@ -101,6 +101,10 @@ static const BreakerStory changing[] = {
     "S S S S F +5s S F S F set=window:count,window-size:4 window=4 rate=0.5" },
   { "to-none-and-back", PLAIN "minimum-calls=1 failure-rate-threshold=0.9",
     "S F rate=0.5 set=window:none rate=? S S set=window:time rate=? window=0 S window=1" },
+  { "minimum-falls", PLAIN "minimum-calls=8 failure-rate-threshold=0.25",
+    "F F S S rate=? set=minimum-calls:4 rate=0.5 closed S open" },
+  { "threshold-falls-after-a-success", PLAIN "minimum-calls=4 failure-rate-threshold=0.9",
+    "F F S S closed set=failure-rate-threshold:0.25 closed S open" },
   { "threshold-falls", PLAIN "minimum-calls=4 failure-rate-threshold=0.9",
     "S S F F closed set=failure-rate-threshold:0.25 closed S open" },
 };
