@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "breaker-script.h"
 
-/* What users of other breakers expect of one that counts over a time; see test-breaker-behaviour.c.
- */
+/* What users of other breakers expect of one that counts over a time, and of probes that decide
+ * together; see test-breaker-behaviour.c. */
 
 /* As resilience4j tests its own: 20 s, at least 5 calls, slow from 4 s on. */
 #define PLAIN                                                                                   \
   "failure-threshold=0 window=time window-size=20s minimum-calls=5 failure-rate-threshold=0.5 " \
   "slow-call-duration=4s slow-call-rate-threshold=0.5 open-duration=5s half-open-max-calls=4 "  \
   "half-open-lease=1s "
+#define BY_RATE PLAIN "half-open-decision=rate "
 #define BARE "failure-threshold=0 window=time "
 
-static const BreakerStory stories[] = {
+static const BreakerStory windows[] = {
   { "01-opens-on-the-fifth", PLAIN,
     "F F F S closed S open rate=0.6 events=1 X blocked=1 window=5 rate=0.6 failed=3 calls=5" },
   { "02-unknown-below-the-minimum", PLAIN,
@@ -40,11 +41,43 @@ static const BreakerStory stories[] = {
     "there is no number of failures in a time: a time window with as many calls at least" },
 };
 
+static const BreakerStory half_open[] = {
+  { "09-three-of-four-fail", BY_RATE,
+    "trip +5s F F S half-open F open was-rate=0.75 was-calls=4 was-failed=3 opens=2" },
+  { "10-one-of-four-fails", BY_RATE,
+    "trip +5s F S S half-open S closed was-calls=4 rate=? window=0 streak=0 S window=1" },
+  { "11-neutral-decides-nothing", BY_RATE, "trip +5s S S S N half-open flight=0 F closed" },
+  { "11-neutral-is-no-probe", BY_RATE, "trip +5s N*20 half-open S S S F closed" },
+  { "13-permits-in-all", BY_RATE, "trip +5s hold*4 Xfull Xfull d1 hold Xfull blocked=3 half-open" },
+  { "21-one-never-answered", PLAIN, "trip +5s hold +999ms poll half-open +1ms poll open retry=5s",
+    "a lease for each permit, not a longest stay: one past its lease is a failed probe, which "
+    "opens "
+    "it; resilience4j's wait is off by default and can end in closed" },
+  { "21-one-never-answered-by-rate", BY_RATE,
+    "trip +5s hold +1s poll half-open S S half-open S closed",
+    "by rate it is one failure of the four, which still decide together" },
+  { "21-none-answered-by-rate", BY_RATE, "trip +5s hold*4 Xfull +1s X open was-failed=0 streak=4" },
+  { "41-two-of-three-fail",
+    "half-open-decision=rate half-open-max-calls=3 failure-rate-threshold=0.66 open-duration=1s",
+    "trip +1s F S F open" },
+  { "41-one-of-three-fails",
+    "half-open-decision=rate half-open-max-calls=3 failure-rate-threshold=0.66 open-duration=1s",
+    "trip +1s F S S closed" },
+  { "57-sample-of-ten",
+    "half-open-decision=rate half-open-max-calls=10 failure-rate-threshold=0.4 open-duration=1s",
+    "trip +1s F*3 S*6 half-open S closed" },
+  { "57-sample-of-ten-with-a-fourth",
+    "half-open-decision=rate half-open-max-calls=10 failure-rate-threshold=0.4 open-duration=1s",
+    "trip +1s F*4 half-open S*5 half-open S open",
+    "decided when all are answered; cockatiel's fourth failure of ten reopens at once" },
+};
+
 int
 main (int argc, char **argv)
 {
   breaker_test_init (&argc, &argv);
 
-  breaker_stories_add ("/breaker/behaviour", stories, G_N_ELEMENTS (stories));
+  breaker_stories_add ("/breaker/behaviour", windows, G_N_ELEMENTS (windows));
+  breaker_stories_add ("/breaker/behaviour", half_open, G_N_ELEMENTS (half_open));
   return g_test_run ();
 }

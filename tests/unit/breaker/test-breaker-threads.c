@@ -104,17 +104,31 @@ race_to_probe (gpointer data)
   return NULL;
 }
 
+typedef struct
+{
+  const char *name;
+  const char *config;
+  guint allowed;
+} Probes;
+
+static const Probes probes[] = {
+  { "strict-one", "half-open-max-calls=1", 1 },
+  { "strict-three", "half-open-max-calls=3", 3 },
+  { "rate-one", "half-open-max-calls=1 half-open-decision=rate", 1 },
+  { "rate-three", "half-open-max-calls=3 half-open-decision=rate", 3 },
+};
+
 static void
 test_exact_probes (gconstpointer data)
 {
-  guint allowed = GPOINTER_TO_UINT (data);
+  const Probes *wanted = data;
   g_autofree char *words =
-      g_strdup_printf ("open-duration=1s half-open-lease=1h half-open-max-calls=%u", allowed);
+      g_strdup_printf ("open-duration=1s half-open-lease=1h %s", wanted->config);
   Race race;
 
   race_init (&race, words);
-  race.rounds = 3000;
-  race.allowed = allowed;
+  race.rounds = BREAKER_TEST_IS_SLOW ? 5000 : 10000;
+  race.allowed = wanted->allowed;
   race_run (&race, race_to_probe);
   g_assert_cmpint (g_atomic_int_get (&race.wrong), ==, 0);
   race_clear (&race);
@@ -436,17 +450,21 @@ main (int argc, char **argv)
 {
   breaker_test_init (&argc, &argv);
 
-  g_test_add_data_func ("/breaker/threads/one-probe", GUINT_TO_POINTER (1), test_exact_probes);
-  g_test_add_data_func ("/breaker/threads/three-probes", GUINT_TO_POINTER (3), test_exact_probes);
-  g_test_add_data_func ("/breaker/threads/counts", "failure-threshold=0 window=none",
+  for (guint i = 0; i < G_N_ELEMENTS (probes); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/breaker/trap/05-at-expiry/%s", probes[i].name);
+
+      g_test_add_data_func (path, &probes[i], test_exact_probes);
+    }
+  g_test_add_data_func ("/breaker/behaviour/64-counts", "failure-threshold=0 window=none",
                         test_exact_counts);
-  g_test_add_data_func ("/breaker/threads/counts-in-window",
+  g_test_add_data_func ("/breaker/behaviour/64-counts-in-window",
                         "failure-threshold=0 failure-rate-threshold=1 window-size=1000",
                         test_exact_counts);
-  g_test_add_func ("/breaker/threads/threshold", test_exact_threshold);
-  g_test_add_data_func ("/breaker/threads/chain",
+  g_test_add_func ("/breaker/behaviour/63-threshold", test_exact_threshold);
+  g_test_add_data_func ("/breaker/trap/06-chain",
                         "failure-threshold=2 open-duration=0 half-open-max-calls=2", test_chain);
-  g_test_add_data_func ("/breaker/threads/chain-by-rate",
+  g_test_add_data_func ("/breaker/trap/06-chain-by-rate",
                         "failure-threshold=2 open-duration=0 half-open-max-calls=3 "
                         "half-open-decision=rate ramp-duration=1h window=time",
                         test_chain);
