@@ -201,7 +201,7 @@ read_entry (DerateMonitor *monitor, Entry *entry, gint64 now)
     derate_service_poll_breaker (entry->service);
   if (entry->now.fresh_until <= now || entry->refresh <= now)
     {
-      derate_service_update (entry->service);
+      derate_service_look (entry->service);
       entry->refresh = now + entry->now.interval;
     }
   derate_service_get_schedule (entry->service, &entry->now);

@@ -159,6 +159,9 @@ gboolean derate_service_attach (DerateService *service,
 /* Gives up the check that runs and whoever waits for one. */
 void derate_service_detach (DerateService *service);
 
+/* A result that is too old counts no more; then derate_service_update (). */
+void derate_service_look (DerateService *service);
+
 void derate_service_start_check (DerateService *service);
 void derate_service_poll_breaker (DerateService *service);
 

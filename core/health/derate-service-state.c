@@ -77,6 +77,7 @@ tell_steps (DerateService *service)
 
 /* Publishing */
 
+/* Called locked. */
 static void
 expire_if_stale (DerateService *service, gint64 now)
 {
@@ -106,7 +107,9 @@ publish (DerateService *service, const DerateBreakerView *view, gint64 now, gint
   guint word;
   Step *step;
 
-  expire_if_stale (service, now);
+  /* A monitor knows whether the program stood still, so where there is one it alone says this. */
+  if (service->waker == NULL)
+    expire_if_stale (service, now);
   if (service->grace_until <= now)
     service->grace_until = 0;
   word = derate_service_word_compute (service->check != NULL ? &service->streak : NULL,
@@ -190,6 +193,17 @@ update (DerateService *service, gboolean always)
 void
 derate_service_update (DerateService *service)
 {
+  update (service, FALSE);
+}
+
+void
+derate_service_look (DerateService *service)
+{
+  gint64 now = derate_clock_get_time (service->clock);
+
+  g_mutex_lock (&service->mutex);
+  expire_if_stale (service, now);
+  g_mutex_unlock (&service->mutex);
   update (service, FALSE);
 }
 
