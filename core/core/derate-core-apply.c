@@ -307,8 +307,10 @@ apply_metrics (DerateCore *core, DerateConfig *config, GError **error)
 static void
 apply_state_dir (DerateCore *core)
 {
-  const char *folder = derate_config_get_text (core->config, "derate", "state-dir",
-                                               g_getenv (DERATE_ENV_STATE_DIRECTORY));
+  const char *given = g_getenv (DERATE_ENV_STATE_DIRECTORY);
+  /* Of several that a unit asks for, “a:b”, the first. */
+  g_autofree char *first = given != NULL ? g_strndup (given, strcspn (given, ":")) : NULL;
+  const char *folder = derate_config_get_text (core->config, "derate", "state-dir", first);
   g_autoptr (GError) error = NULL;
 
   if (folder != NULL && !derate_degradation_manager_set_state_dir (core->manager, folder, &error))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <derate.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 /* What the environment says of a core that no file describes. */
@@ -83,6 +84,32 @@ test_refused (void)
     }
 }
 
+/* systemd names every folder of the unit; the holds are in the first. */
+static void
+test_state_directory (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autofree char *folder = g_dir_make_tmp ("derate-state-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "holds.conf", NULL);
+  g_autofree char *both = g_strconcat (folder, ":/nonexistent/derate", NULL);
+  g_autoptr (DerateConfig) config =
+      derate_config_new_from_data ("[derate]\nname=shop\n", "shop.conf", NULL);
+  g_autoptr (DerateCore) core = NULL;
+  g_autofree char *id = NULL;
+  g_autofree char *text = NULL;
+
+  g_setenv ("STATE_DIRECTORY", both, TRUE);
+  core = derate_core_new_from_config (config, clock, NULL);
+  g_unsetenv ("STATE_DIRECTORY");
+  id = derate_degradation_manager_hold (derate_core_get_degradation_manager (core),
+                                        DERATE_LEVEL_LIMITED, DERATE_HOLD_MODE_AT_LEAST, "ana",
+                                        "test", G_TIME_SPAN_MINUTE, NULL);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, id));
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -90,5 +117,6 @@ main (int argc, char **argv)
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
   g_test_add_func ("/core/environment/disabled", test_disabled);
   g_test_add_func ("/core/environment/refused", test_refused);
+  g_test_add_func ("/core/environment/state-directory", test_state_directory);
   return g_test_run ();
 }
