@@ -383,7 +383,8 @@ restore (DerateDegradationManager *self, GPtrArray *holds)
  * manager is started. A hold is on disk before the call that takes, renews or releases it returns,
  * so that call waits for the disk, and only that one.
  *
- * Returns: %FALSE where what was stored cannot be read; holds are stored nevertheless
+ * Returns: %FALSE where what was stored cannot be read; it is kept as `holds.conf.bad`, and holds
+ * are stored nevertheless
  *
  * Since: 1.0
  */
@@ -400,7 +401,10 @@ derate_degradation_manager_set_state_dir (DerateDegradationManager *manager,
   manager->store = derate_hold_store_new (folder, manager->clock);
   holds = derate_hold_store_load (manager->store, error);
   if (holds == NULL)
-    return FALSE;
+    {
+      derate_hold_store_set_aside (manager->store);
+      return FALSE;
+    }
   restore (manager, holds);
   return TRUE;
 }

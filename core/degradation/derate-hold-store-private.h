@@ -31,6 +31,10 @@ gboolean derate_hold_store_save (DerateHoldStore *store,
 GPtrArray *derate_hold_store_load (DerateHoldStore *store,
                                    GError         **error);
 
+/* What cannot be read is kept beside, as `holds.conf.bad`, for whoever wants to know what it said.
+ */
+void derate_hold_store_set_aside (DerateHoldStore *store);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateHoldStore, derate_hold_store_free)
 
 G_END_DECLS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-hold-store-private.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "derate-clock-private.h"
@@ -53,6 +54,15 @@ derate_hold_store_set_boot (DerateHoldStore *store, const char *boot_id, GTimeSp
   g_free (store->boot_id);
   store->boot_id = g_strdup (boot_id);
   store->asleep = asleep;
+}
+
+void
+derate_hold_store_set_aside (DerateHoldStore *store)
+{
+  g_autofree char *aside = g_strconcat (store->path, ".bad", NULL);
+
+  if (g_rename (store->path, aside) != 0)
+    g_debug ("%s stays where it is", store->path); /* the next hold replaces it */
 }
 
 /* CLOCK_BOOTTIME, or the same of a clock that is not the machine's. */

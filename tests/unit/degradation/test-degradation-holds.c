@@ -477,7 +477,9 @@ test_damaged_state (Fixture *f, gconstpointer unused)
   g_autoptr (GError) error = NULL;
   g_autofree char *folder = g_dir_make_tmp ("derate-state-XXXXXX", NULL);
   g_autofree char *path = g_build_filename (folder, "holds.conf", NULL);
+  g_autofree char *aside = g_strconcat (path, ".bad", NULL);
   g_autofree char *id = NULL;
+  g_autofree char *kept = NULL;
 
   g_assert_true (g_file_set_contents (path, "nonsense", -1, NULL));
   g_assert_false (derate_degradation_manager_set_state_dir (f->manager, folder, &error));
@@ -485,7 +487,10 @@ test_damaged_state (Fixture *f, gconstpointer unused)
   fixture_begin (f);
   id = hold (f, DERATE_LEVEL_MINIMAL, DERATE_HOLD_MODE_AT_LEAST, 60);
   fixture_assert_level (f, "minimal");
+  g_assert_true (g_file_get_contents (aside, &kept, NULL, NULL));
+  g_assert_cmpstr (kept, ==, "nonsense");
   g_unlink (path);
+  g_unlink (aside);
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
