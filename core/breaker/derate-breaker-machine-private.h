@@ -242,10 +242,10 @@ gboolean derate_breaker_window_is_quiet (DerateBreaker *self);
 void derate_breaker_publish_quiet_until_locked (DerateBreaker *self);
 void derate_breaker_turn_window_locked (DerateBreaker *self,
                                         gint64         now);
-void derate_breaker_add_to_window_locked (DerateBreaker *self,
-                                          gboolean       failed,
-                                          gboolean       slow,
-                                          gint64         now);
+gboolean derate_breaker_add_to_window_locked (DerateBreaker *self,
+                                              gboolean       failed,
+                                              gboolean       slow,
+                                              gint64         now);
 gboolean derate_breaker_must_open_locked (DerateBreaker *self);
 void derate_breaker_alert_on_rate_locked (DerateBreaker *self,
                                           gint64         now);

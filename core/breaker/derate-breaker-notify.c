@@ -474,8 +474,8 @@ take_readers_of_rate_locked (DerateBreaker *self)
 }
 
 /* Gives the mutex back, and tells of what happened under it. */
-void
-derate_breaker_unlock (DerateBreaker *self)
+G_NO_INLINE static void
+unlock_and_tell (DerateBreaker *self)
 {
   g_autoptr (DerateBreaker) alive = NULL;
   g_autoptr (GPtrArray) readers = take_readers_of_rate_locked (self);
@@ -500,4 +500,15 @@ derate_breaker_unlock (DerateBreaker *self)
   call_hooks (self, hooks, old_state, new_state);
   if (tells)
     tell_all (self);
+}
+
+void
+derate_breaker_unlock (DerateBreaker *self)
+{
+  if (self->hooks == NULL)
+    self->rate_rose = FALSE;
+  if (self->fresh || self->rate_rose)
+    unlock_and_tell (self);
+  else
+    g_mutex_unlock (&self->mutex);
 }

@@ -166,6 +166,8 @@ count_failure_locked (DerateBreaker *self, gint64 now)
 static void
 take_closed_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gint64 now)
 {
+  gboolean unjudged;
+
   if ((self->word & WORD_QUIET) && (outcome == OUTCOME_FAILURE || slow))
     derate_breaker_observe_locked (self, now);
   if (outcome == OUTCOME_FAILURE)
@@ -175,13 +177,15 @@ take_closed_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, g
       self->consecutive_failures = 0;
       self->failure_streak = 0;
     }
-  derate_breaker_add_to_window_locked (self, outcome == OUTCOME_FAILURE, slow, now);
+  unjudged = derate_breaker_add_to_window_locked (self, outcome == OUTCOME_FAILURE, slow, now);
 
-  if (self->mode == DERATE_BREAKER_MODE_NORMAL && derate_breaker_must_open_locked (self))
+  if (unjudged && self->mode == DERATE_BREAKER_MODE_NORMAL &&
+      derate_breaker_must_open_locked (self))
     derate_breaker_open_locked (self, now, 0);
   else
     {
-      derate_breaker_alert_on_rate_locked (self, now);
+      if (unjudged)
+        derate_breaker_alert_on_rate_locked (self, now);
       derate_breaker_publish_locked (self);
     }
 }

@@ -52,6 +52,8 @@ derate_breaker_adopt_window_locked (DerateBreaker *self, gint64 now)
       g_clear_pointer (&self->slices, g_free);
     }
   /* By other thresholds the outcomes that are kept have not been judged. */
+  if (self->counts != NULL)
+    self->counts->unjudged = TRUE;
   if (self->slices != NULL)
     self->slices->unjudged = TRUE;
 }
@@ -127,32 +129,43 @@ is_known (DerateBreaker *self, const DerateBreakerSums *sums)
          sums->calls >= derate_breaker_settings_get_minimum_calls (self->settings);
 }
 
-/* After derate_breaker_turn_window_locked (), and with a good success counted in its cell. */
-void
+/* After derate_breaker_turn_window_locked (), and with a good success counted in its cell. Says
+ * whether a rate may be higher than when it was last judged: a good outcome only lowers them, once
+ * they are known. */
+gboolean
 derate_breaker_add_to_window_locked (DerateBreaker *self,
                                      gboolean failed,
                                      gboolean slow,
                                      gint64 now)
 {
+  gboolean unjudged = failed || slow;
   DerateBreakerSums before;
   DerateBreakerSums sums;
 
   read_sums (self, &before);
   if (self->counts != NULL)
-    derate_breaker_counts_add (self->counts, failed, slow, now);
+    {
+      derate_breaker_counts_add (self->counts, failed, slow, now);
+      unjudged = unjudged || self->counts->unjudged;
+      self->counts->unjudged = FALSE;
+    }
   else if (self->slices != NULL)
     {
+      unjudged = unjudged || self->slices->unjudged;
       if (failed || slow)
         derate_breaker_slices_add (self->slices, failed, slow);
       derate_breaker_slices_look (self->slices, sum_successes (self), now);
       self->slices->unjudged = FALSE;
     }
   else
-    return;
+    return unjudged;
   read_sums (self, &sums);
-  /* It rises with a failure, and when it becomes known. */
-  self->rate_rose =
-      sums.failures > 0 && is_known (self, &sums) && (failed || !is_known (self, &before));
+  unjudged = unjudged || !is_known (self, &before);
+  if (sums.failures == 0)
+    self->alerted = FALSE;
+  else
+    self->rate_rose = is_known (self, &sums) && (failed || !is_known (self, &before));
+  return unjudged;
 }
 
 gboolean
@@ -208,12 +221,10 @@ derate_breaker_alert_on_rate_locked (DerateBreaker *self, gint64 now)
   DerateBreakerEvent *event;
   DerateBreakerSums sums;
 
-  read_sums (self, &sums);
-  if (!is_known (self, &sums))
+  if (self->alerted)
     return;
-  if (sums.failures == 0)
-    self->alerted = FALSE;
-  if (self->alerted || sums.failures == 0 ||
+  read_sums (self, &sums);
+  if (sums.failures == 0 || !is_known (self, &sums) ||
       !derate_breaker_reaches (sums.failures, sums.calls, get_alert_threshold ()))
     return;
   self->alerted = TRUE;

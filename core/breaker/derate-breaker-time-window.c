@@ -168,7 +168,6 @@ derate_breaker_slices_resize (DerateBreakerSlices *slices, GTimeSpan span, gint6
 
   for (guint i = 0; i < slices->n; i++)
     append (resized, nth_slice (slices, i)->start, &nth_slice (slices, i)->sums, now);
-  resized->unjudged = TRUE;
   g_free (slices);
   return resized;
 }
@@ -193,7 +192,6 @@ derate_breaker_slices_from_counts (DerateBreakerCounts *counts,
       sums.slow = slow ? 1 : 0;
       append (slices, time, &sums, now);
     }
-  slices->unjudged = TRUE;
   g_free (counts);
   return slices;
 }

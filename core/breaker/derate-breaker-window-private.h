@@ -21,6 +21,7 @@ typedef struct
   guint head; /* where the next outcome goes */
   guint failures;
   guint slow;
+  gboolean unjudged; /* the settings have changed, and no outcome has been judged since */
   guint32 data[]; /* bits of failures, bits of slow calls, a stamp each */
 } DerateBreakerCounts;
 
@@ -68,7 +69,7 @@ typedef struct
   GTimeSpan slice_span;
   guint64 seen;           /* of the successes, are attributed or are none of this window's */
   DerateBreakerSums sums; /* of all slices */
-  gboolean unjudged;      /* slices have left, and no outcome has been judged since */
+  gboolean unjudged;      /* as above, also because slices have left */
   guint first;
   guint n;
   DerateBreakerSlice slices[DERATE_BREAKER_SLICES];

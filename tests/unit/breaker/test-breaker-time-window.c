@@ -105,6 +105,8 @@ static const BreakerStory changing[] = {
     "F F S S rate=? set=minimum-calls:4 rate=0.5 closed S open" },
   { "threshold-falls-after-a-success", PLAIN "minimum-calls=4 failure-rate-threshold=0.9",
     "F F S S closed set=failure-rate-threshold:0.25 closed S open" },
+  { "threshold-falls-by-count", "failure-threshold=0 minimum-calls=4 failure-rate-threshold=0.9",
+    "S F F S S S set=failure-rate-threshold:0.25 closed S open" },
   { "threshold-falls", PLAIN "minimum-calls=4 failure-rate-threshold=0.9",
     "S S F F closed set=failure-rate-threshold:0.25 closed S open" },
 };
