@@ -9,11 +9,17 @@
 
 G_BEGIN_DECLS
 
-/* Threads. `word`, `open_until`, `quiet_until`, `slow_after` and `durations` are read by any thread
- * without a lock, and written under the mutex, with the __atomic builtins. The mutex guards all
- * else that changes, except `queue`, which belongs to whoever has set `delivering`. Functions named
- * _locked are called with the mutex held; whoever takes it gives it back by
- * derate_breaker_unlock (), which tells of the transitions once it is free.
+/* Threads. `word`, `open_until`, `quiet_until`, `slow_after`, `durations`, `judges` and
+ * `judges_answers` are read by any thread without a lock, and written under the mutex, with the
+ * __atomic builtins. The mutex guards all else that changes, except `queue`, which belongs to
+ * whoever has set `delivering`. Functions named _locked are called with the mutex held; whoever
+ * takes it gives it back by derate_breaker_unlock (), which tells of the transitions once it is
+ * free.
+ *
+ * The files: -outcome lets calls through and takes their ends, and is the hot path; -rates has the
+ * window and what its rates demand, over -window (by count) and -time-window; -machine has the
+ * states; -half-open the probes and -ramp what follows them; -control is what is done by hand;
+ * -totals what is told, and -notify who hears of it.
  *
  * The word says all a call needs to know while nothing is wrong: the generation, which changes
  * whenever permits given out so far stop to count, and what to do. */
