@@ -22,17 +22,11 @@ void derate_shard_free (DerateShardSlot slot,
 guint64 derate_shard_sum (DerateShardSlot slot);
 double derate_shard_sum_double (DerateShardSlot slot);
 
-/* What the inline functions below need to see. */
-typedef struct
-{
-  gsize n_pages;
-  guint64 *pages[];
-} DerateShardDirectory;
-
-/* This thread's directory, NULL before its first count. The one thread-local pointer of the
- * library; `initial-exec`, because the default model costs twice as much in a library that is
+/* This thread's own cells, by slot; in place of cell 0, which is none, stands how many there are: 0
+ * before its first count. What lies beyond them takes the slow way. The one thread-local pointer of
+ * the library; `initial-exec`, because the default model costs twice as much in a library that is
  * dlopened. */
-extern __thread DerateShardDirectory *derate_shard_directory
+extern __thread guint64 *derate_shard_cells
     __attribute__ ((tls_model ("initial-exec"), visibility ("hidden")));
 
 void derate_shard_add_slowly (DerateShardSlot slot,
@@ -40,30 +34,47 @@ void derate_shard_add_slowly (DerateShardSlot slot,
 void derate_shard_add_double_slowly (DerateShardSlot slot,
                                      double          value);
 
-/* This thread's own cell, or NULL where it takes the slow way. */
+/* This thread's own cell, with those that were allocated after it; NULL where it takes the slow
+ * way, which is the same for all of one alloc (). */
 static inline guint64 *
-derate_shard_peek_cell (DerateShardSlot slot)
+derate_shard_peek_cells (DerateShardSlot slot)
 {
-  DerateShardDirectory *directory = derate_shard_directory;
-  gsize page = slot / DERATE_SHARD_PAGE_CELLS;
+  guint64 *cells = derate_shard_cells;
 
-  if (G_UNLIKELY (directory == NULL || page >= directory->n_pages ||
-                  directory->pages[page] == NULL))
-    return NULL;
-  return directory->pages[page] + slot % DERATE_SHARD_PAGE_CELLS;
+  return G_LIKELY (slot < cells[0]) ? cells + slot : NULL;
 }
 
 /* Only this thread writes the cell: a load, an add and a store, without a locked instruction. */
 static inline void
+derate_shard_bump (guint64 *cell,
+                   guint64  n)
+{
+  __atomic_store_n (cell, __atomic_load_n (cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline void
+derate_shard_bump_double (guint64 *cell,
+                          double   value)
+{
+  guint64 bits = __atomic_load_n (cell, __ATOMIC_RELAXED);
+  double sum;
+
+  memcpy (&sum, &bits, sizeof sum);
+  sum += value;
+  memcpy (&bits, &sum, sizeof bits);
+  __atomic_store_n (cell, bits, __ATOMIC_RELAXED);
+}
+
+static inline void
 derate_shard_add (DerateShardSlot slot,
                   guint64         n)
 {
-  guint64 *cell = derate_shard_peek_cell (slot);
+  guint64 *cell = derate_shard_peek_cells (slot);
 
   if (G_UNLIKELY (cell == NULL))
     derate_shard_add_slowly (slot, n);
   else
-    __atomic_store_n (cell, __atomic_load_n (cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+    derate_shard_bump (cell, n);
 }
 
 /* The same for doubles; a cell is used as one or the other, never as both. */
@@ -71,20 +82,12 @@ static inline void
 derate_shard_add_double (DerateShardSlot slot,
                          double          value)
 {
-  guint64 *cell = derate_shard_peek_cell (slot);
-  guint64 bits;
-  double sum;
+  guint64 *cell = derate_shard_peek_cells (slot);
 
   if (G_UNLIKELY (cell == NULL))
-    {
-      derate_shard_add_double_slowly (slot, value);
-      return;
-    }
-  bits = __atomic_load_n (cell, __ATOMIC_RELAXED);
-  memcpy (&sum, &bits, sizeof sum);
-  sum += value;
-  memcpy (&bits, &sum, sizeof bits);
-  __atomic_store_n (cell, bits, __ATOMIC_RELAXED);
+    derate_shard_add_double_slowly (slot, value);
+  else
+    derate_shard_bump_double (cell, value);
 }
 
 G_END_DECLS

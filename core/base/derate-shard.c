@@ -1,35 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-shard-private.h"
 
-/* Threads: a table has a directory of pages of cells. Each of the first 64 threads at one time has
- * a table of its own, which it alone counts in; all others share one and count with locked
- * instructions. When a thread ends, its table with what stands in it waits for the next thread that
- * begins: the base into which ended threads are folded is the table itself, and no count moves.
+#include <sys/mman.h>
+
+/* Threads: a table has near cells, in one block, and a directory of pages for the far ones. Each of
+ * the first 64 threads at one time has a table of its own, which it alone counts in; all others
+ * share one and count with locked instructions. When a thread ends, its table with what stands in
+ * it waits for the next thread that begins: the base into which ended threads are folded is the
+ * table itself, and no count moves.
  *
- * Adding to one's own page and summing take no lock: a directory and a page, once published with
- * release, are never freed; a directory that grew leaves the old one behind (together they are
- * smaller than the new one). The mutex guards the making of tables, directories and pages, and the
- * allocation of slots. All memory stays reachable, and there is nothing to be freed at exit. */
+ * Adding to one's own cell and summing take no lock: a block, a directory and a page, once
+ * published with release, are never freed; a directory that grew leaves the old one behind
+ * (together they are smaller than the new one). The mutex guards the making of tables, blocks,
+ * directories and pages, and the allocation of slots. All memory stays reachable, and there is
+ * nothing to be freed at exit.
+ */
 
 #define MAX_TABLES 64
 #define FIRST_PAGES 8
 #define CACHE_LINE 64
 
+/* Whole pages, so that no alloc () has cells on both sides: 256 KiB of addresses a thread, of which
+ * the kernel gives memory for what is used. */
+#define NEAR_CELLS (64 * DERATE_SHARD_PAGE_CELLS)
+
+typedef struct
+{
+  gsize n_pages;
+  guint64 *pages[]; /* by slot, counted from the first far one */
+} Directory;
+
 typedef struct _Table Table;
 struct _Table
 {
-  DerateShardDirectory *directory;
+  guint64 *near;
+  Directory *directory;
   Table *next_idle;
 };
 
 typedef struct _Retired Retired;
 struct _Retired
 {
-  DerateShardDirectory *directory;
+  Directory *directory;
   Retired *next;
 };
 
-__thread DerateShardDirectory *derate_shard_directory = NULL;
+/* Those of a thread without a table of its own. */
+static guint64 no_cells[1] = { 0 };
+
+__thread guint64 *derate_shard_cells = no_cells;
 
 static void give_back_table (gpointer data);
 
@@ -41,26 +60,35 @@ static Table *idle_tables = NULL;
 static Table shared_table;
 static Retired *retired = NULL;
 
-/* What the pointer of a thread without a table of its own points to: no page is ever in it. */
-static DerateShardDirectory no_pages = { 0 };
-
 static DerateShardSlot next_slot = 1;
 static GArray *free_slots[DERATE_SHARD_PAGE_CELLS + 1]; /* by number of cells */
 
-static DerateShardDirectory *
+static Directory *
 load_directory (const Table *table)
 {
   return __atomic_load_n (&table->directory, __ATOMIC_ACQUIRE);
 }
 
-/* The cell if the page is there, from any thread. */
+static guint64 *
+find_near_cell (const Table *table, DerateShardSlot slot)
+{
+  guint64 *near = __atomic_load_n (&table->near, __ATOMIC_ACQUIRE);
+
+  return near != NULL ? near + slot : NULL;
+}
+
+/* The cell if there is memory for it, from any thread. */
 static guint64 *
 find_cell (const Table *table, DerateShardSlot slot)
 {
-  DerateShardDirectory *directory = load_directory (table);
-  gsize page = slot / DERATE_SHARD_PAGE_CELLS;
+  Directory *directory;
   guint64 *cells;
+  gsize page;
 
+  if (slot < NEAR_CELLS)
+    return find_near_cell (table, slot);
+  directory = load_directory (table);
+  page = (slot - NEAR_CELLS) / DERATE_SHARD_PAGE_CELLS;
   if (directory == NULL || page >= directory->n_pages)
     return NULL;
   cells = __atomic_load_n (&directory->pages[page], __ATOMIC_ACQUIRE);
@@ -71,8 +99,8 @@ find_cell (const Table *table, DerateShardSlot slot)
 static void
 grow_directory (Table *table, gsize page)
 {
-  DerateShardDirectory *old = load_directory (table);
-  DerateShardDirectory *directory;
+  Directory *old = load_directory (table);
+  Directory *directory;
   gsize n = old != NULL ? old->n_pages : FIRST_PAGES;
   Retired *link;
 
@@ -92,12 +120,24 @@ grow_directory (Table *table, gsize page)
   retired = link;
 }
 
-/* Called locked. A page begins on a cache line of its own, so that no two threads share one. */
-static guint64 *
-ensure_cell (Table *table, DerateShardSlot slot)
+/* Called locked. From the kernel, because malloc () would zero it by writing all of it. */
+static void
+make_near_cells (Table *table)
 {
-  gsize page = slot / DERATE_SHARD_PAGE_CELLS;
-  DerateShardDirectory *directory = load_directory (table);
+  gsize size = NEAR_CELLS * sizeof (guint64);
+  guint64 *cells = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  if (cells == MAP_FAILED)
+    cells = g_aligned_alloc0 (NEAR_CELLS, sizeof (guint64), CACHE_LINE);
+  cells[0] = NEAR_CELLS;
+  __atomic_store_n (&table->near, cells, __ATOMIC_RELEASE);
+}
+
+/* Called locked. A page begins on a cache line of its own, so that no two threads share one. */
+static void
+make_far_cells (Table *table, gsize page)
+{
+  Directory *directory = load_directory (table);
 
   if (directory == NULL || page >= directory->n_pages)
     {
@@ -110,7 +150,17 @@ ensure_cell (Table *table, DerateShardSlot slot)
 
       __atomic_store_n (&directory->pages[page], cells, __ATOMIC_RELEASE);
     }
-  return directory->pages[page] + slot % DERATE_SHARD_PAGE_CELLS;
+}
+
+/* Called locked. */
+static guint64 *
+ensure_cell (Table *table, DerateShardSlot slot)
+{
+  if (table->near == NULL)
+    make_near_cells (table);
+  if (slot >= NEAR_CELLS)
+    make_far_cells (table, (slot - NEAR_CELLS) / DERATE_SHARD_PAGE_CELLS);
+  return find_cell (table, slot);
 }
 
 /* A thread ends: called by GLib in that thread. What is counted after this takes a table anew. */
@@ -119,7 +169,7 @@ give_back_table (gpointer data)
 {
   Table *table = data;
 
-  derate_shard_directory = NULL;
+  derate_shard_cells = no_cells;
   if (table == &shared_table)
     return;
   g_mutex_lock (&mutex);
@@ -150,10 +200,10 @@ take_table (void)
 static Table *
 get_cell_slowly (DerateShardSlot slot, guint64 **cell)
 {
-  Table *table = derate_shard_directory != NULL ? g_private_get (&own_table) : NULL;
+  Table *table = g_private_get (&own_table);
   gboolean is_new = table == NULL;
 
-  *cell = table == &shared_table ? find_cell (table, slot) : NULL;
+  *cell = is_new ? NULL : find_cell (table, slot);
   if (*cell != NULL)
     return table;
 
@@ -163,7 +213,8 @@ get_cell_slowly (DerateShardSlot slot, guint64 **cell)
   *cell = ensure_cell (table, slot);
   g_mutex_unlock (&mutex);
 
-  derate_shard_directory = table == &shared_table ? &no_pages : load_directory (table);
+  if (table != &shared_table)
+    derate_shard_cells = table->near;
   if (is_new)
     g_private_set (&own_table, table);
   return table;
@@ -205,7 +256,7 @@ derate_shard_add_slowly (DerateShardSlot slot, guint64 n)
   if (get_cell_slowly (slot, &cell) == &shared_table)
     __atomic_fetch_add (cell, n, __ATOMIC_RELAXED);
   else
-    derate_shard_add (slot, n);
+    derate_shard_bump (cell, n);
 }
 
 void
@@ -216,7 +267,7 @@ derate_shard_add_double_slowly (DerateShardSlot slot, double value)
   if (get_cell_slowly (slot, &cell) == &shared_table)
     add_double_shared (cell, value);
   else
-    derate_shard_add_double (slot, value);
+    derate_shard_bump_double (cell, value);
 }
 
 static guint64

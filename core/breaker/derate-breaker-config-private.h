@@ -57,7 +57,7 @@ struct _DerateBreakerConfig
   DerateBreakerSettings *settings;
 };
 
-DerateBreakerSettings *derate_breaker_settings_new (void);
+DerateBreakerSettings *derate_breaker_settings_get_default (void); /* (transfer full) */
 DerateBreakerSettings *derate_breaker_settings_ref (DerateBreakerSettings *settings);
 void derate_breaker_settings_unref (DerateBreakerSettings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateBreakerSettings, derate_breaker_settings_unref)

@@ -46,8 +46,8 @@ derate_user_data_unref (DerateUserData *data)
   g_atomic_rc_box_release_full (data, user_data_clear);
 }
 
-DerateBreakerSettings *
-derate_breaker_settings_new (void)
+static DerateBreakerSettings *
+settings_new (void)
 {
   DerateBreakerSettings *settings = g_atomic_rc_box_new0 (DerateBreakerSettings);
 
@@ -64,6 +64,17 @@ derate_breaker_settings_new (void)
   settings->half_open_max_calls = 1;
   settings->success_threshold = 2;
   return settings;
+}
+
+/* Nobody changes settings in place, so all that are as built in may be the same. */
+DerateBreakerSettings *
+derate_breaker_settings_get_default (void)
+{
+  static gsize once = 0;
+
+  if (g_once_init_enter (&once))
+    g_once_init_leave (&once, (gsize)settings_new ());
+  return derate_breaker_settings_ref ((DerateBreakerSettings *)once);
 }
 
 static void
@@ -137,7 +148,7 @@ derate_breaker_config_new_from_settings (DerateBreakerSettings *settings)
 DerateBreakerConfig *
 derate_breaker_config_new (void)
 {
-  g_autoptr (DerateBreakerSettings) settings = derate_breaker_settings_new ();
+  g_autoptr (DerateBreakerSettings) settings = derate_breaker_settings_get_default ();
 
   return derate_breaker_config_new_from_settings (settings);
 }

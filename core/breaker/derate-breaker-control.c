@@ -16,8 +16,9 @@ derate_breaker_adopt_settings_locked (DerateBreaker *self, gint64 now)
     __atomic_store_n (&self->durations, derate_histogram_new (NULL, 0), __ATOMIC_RELEASE);
   __atomic_store_n (&self->slow_after, settings->slow_call_duration, __ATOMIC_RELAXED);
   __atomic_store_n (&self->judges_answers, settings->result_func != NULL, __ATOMIC_RELAXED);
-  g_atomic_int_set (&self->judges,
-                    settings->func != NULL || settings->record != NULL || settings->ignore != NULL);
+  __atomic_store_n (&self->judges,
+                    settings->func != NULL || settings->record != NULL || settings->ignore != NULL,
+                    __ATOMIC_RELAXED);
 }
 
 /**

@@ -32,6 +32,9 @@ G_BEGIN_DECLS
 #define WORD_UNCOUNTED (G_GUINT64_CONSTANT (1) << 8) /* nothing is counted */
 #define WORD_REFUSES (G_GUINT64_CONSTANT (1) << 9)   /* until open_until */
 #define WORD_TIMED (G_GUINT64_CONSTANT (1) << 10)    /* as quiet, but only before quiet_until */
+#define WORD_PLAIN (G_GUINT64_CONSTANT (1) << 11)    /* let through, counted and not measured */
+#define WORD_SMOOTH (G_GUINT64_CONSTANT (1) << 12)   /* quiet and not measured */
+#define WORD_SHARED (G_GUINT64_CONSTANT (1) << 13)   /* in permits: many hands hold it */
 #define WORD_GENERATION_SHIFT 16
 
 /* Counted by each thread on its own. */
@@ -51,14 +54,14 @@ typedef enum
   OUTCOME_NEUTRAL,
 } DerateOutcome;
 
-/* What a DeratePermit holds, which the user sees as words. */
+/* What a DeratePermit holds, which the user sees as words. One that has ended is all zero but for
+ * the word, so that a plain one only has two of them to write. */
 typedef struct __attribute__ ((may_alias))
 {
   DerateBreaker *breaker; /* NULL once ended */
   guint64 word;
-  gint64 start; /* 0: not measured */
+  gint64 start;  /* 0: not measured */
   guint32 probe; /* 1 + its place among the leases, 0: not let through while half-open */
-  guint32 shared; /* a DerateSharedPermit */
 } DeratePermitData;
 G_STATIC_ASSERT (sizeof (DeratePermitData) <= sizeof (DeratePermit));
 
@@ -108,14 +111,16 @@ struct _DerateBreaker
 {
   GObject parent_instance;
 
+  /* What each call reads stands together, away from what is written while calls fail. */
   guint64 word;
+  DerateShardSlot cells;
+  guint8 judges;         /* atomic: the settings have an opinion on errors */
+  guint8 judges_answers; /* atomic: the same on answers */
   gint64 open_until;  /* DERATE_CLOCK_NEVER while forced */
   gint64 quiet_until; /* of a time window: when its slice ends, G_MININT64 while it is not quiet */
   GTimeSpan slow_after;
   DerateHistogram *durations; /* (nullable) atomic: made once slow calls are watched for */
-  DerateShardSlot cells;
-  guint8 judges_answers; /* atomic: the settings have an opinion on answers */
-  gboolean judges;       /* atomic: the same on errors */
+  char **refusals; /* (nullable) atomic: what is said of a refusal, made once */
 
   char *name;
   DerateClock *clock;

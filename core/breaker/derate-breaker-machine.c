@@ -62,8 +62,8 @@ flags_of (DerateBreaker *self)
   else if (self->consecutive_failures == 0 && derate_breaker_window_is_quiet (self))
     flags |= WORD_QUIET;
   if (self->slow_after > 0)
-    flags |= WORD_MEASURES;
-  return flags;
+    return flags | WORD_MEASURES;
+  return flags | (flags & WORD_ADMITS ? WORD_PLAIN : 0) | (flags & WORD_QUIET ? WORD_SMOOTH : 0);
 }
 
 void

@@ -6,20 +6,59 @@
 
 /* How a call is let through, and what its end does. */
 
+/* The coarse clock may lag by a tick, of 10 ms on the slowest kernels, and by what a host keeps a
+ * virtual processor waiting. */
+#define COARSE_LAG (100 * G_TIME_SPAN_MILLISECOND)
+
+static const struct
+{
+  DerateError code;
+  const char *text;
+} refusals[] = {
+  { DERATE_ERROR_OPEN, "is open" },
+  { DERATE_ERROR_FORCED, "is forced open" },
+  { DERATE_ERROR_RAMPING, "has closed and does not let every call through yet" },
+  { DERATE_ERROR_HALF_OPEN_FULL, "is half-open and its probes are out" },
+};
+
+/* The texts are made once a breaker. They have no numbers: retry-after is asked of the breaker. */
+static char **
+get_refusals (DerateBreaker *self)
+{
+  char **texts = __atomic_load_n (&self->refusals, __ATOMIC_ACQUIRE);
+  char **made;
+
+  if (texts != NULL)
+    return texts;
+  made = g_new0 (char *, G_N_ELEMENTS (refusals) + 1);
+  for (guint i = 0; i < G_N_ELEMENTS (refusals); i++)
+    made[i] = g_strdup_printf ("circuit breaker '%s' %s", self->name, refusals[i].text);
+  if (__atomic_compare_exchange_n (&self->refusals, &texts, made, FALSE, __ATOMIC_ACQ_REL,
+                                   __ATOMIC_ACQUIRE))
+    return made;
+  g_strfreev (made);
+  return texts;
+}
+
 static void
 refuse (DerateBreaker *self, DerateError code, GError **error)
 {
+  guint i = 0;
+
   derate_shard_add (self->cells + CELL_BLOCKED, 1);
   if (error == NULL)
     return;
-  /* No numbers: the text is the same for each refusal, and retry-after is asked of the breaker. */
-  g_set_error (error, DERATE_ERROR, code,
-               code == DERATE_ERROR_OPEN     ? "circuit breaker '%s' is open"
-               : code == DERATE_ERROR_FORCED ? "circuit breaker '%s' is forced open"
-               : code == DERATE_ERROR_RAMPING
-                   ? "circuit breaker '%s' has closed and does not let every call through yet"
-                   : "circuit breaker '%s' is half-open and its probes are out",
-               self->name);
+  while (i + 1 < G_N_ELEMENTS (refusals) && refusals[i].code != code)
+    i++;
+  g_set_error_literal (error, DERATE_ERROR, code, get_refusals (self)[i]);
+}
+
+/* While the end is further away than the coarse clock can lag, that one tells. */
+static gboolean
+is_before (DerateClock *clock, gint64 deadline)
+{
+  return deadline - derate_clock_read_coarsely (clock) > COARSE_LAG ||
+         derate_clock_get_time (clock) < deadline;
 }
 
 static DerateError
@@ -37,9 +76,7 @@ admit (DerateBreaker *self, DeratePermitData *permit, guint64 word, guint32 prob
 {
   permit->breaker = self;
   permit->word = word;
-  permit->start = 0;
   permit->probe = probe;
-  permit->shared = FALSE;
   if (word & WORD_UNCOUNTED)
     return;
   if (word & WORD_MEASURES)
@@ -99,7 +136,7 @@ acquire_slowly (DerateBreaker *self, DeratePermit *permit, GError **error)
     }
   /* An open breaker refuses without the lock until its time has come. */
   if ((word & WORD_REFUSES) &&
-      derate_clock_get_time (self->clock) < __atomic_load_n (&self->open_until, __ATOMIC_RELAXED))
+      is_before (self->clock, __atomic_load_n (&self->open_until, __ATOMIC_RELAXED)))
     {
       refuse (self,
               get_reason (DERATE_BREAKER_STATE_OPEN, (word >> WORD_MODE_SHIFT) & WORD_MODE_MASK),
@@ -142,16 +179,16 @@ derate_breaker_acquire (DerateBreaker *breaker, DeratePermit *permit, GError **e
 {
   DeratePermitData *data = (DeratePermitData *)permit;
   guint64 word = derate_breaker_load_word (breaker);
+  guint64 *cells;
 
-  if (G_UNLIKELY ((word & (WORD_ADMITS | WORD_MEASURES | WORD_UNCOUNTED)) != WORD_ADMITS ||
-                  data->breaker != NULL))
+  if (G_UNLIKELY (!(word & WORD_PLAIN) || data->breaker != NULL))
     return acquire_slowly (breaker, permit, error);
+  cells = derate_shard_peek_cells (breaker->cells);
+  if (G_UNLIKELY (cells == NULL))
+    return acquire_slowly (breaker, permit, error);
+  derate_shard_bump (cells + CELL_ADMITTED, 1);
   data->breaker = breaker;
   data->word = word;
-  data->start = 0;
-  data->probe = 0;
-  data->shared = FALSE;
-  derate_shard_add (breaker->cells + CELL_ADMITTED, 1);
   return TRUE;
 }
 
@@ -329,7 +366,7 @@ derate_breaker_judge (DerateBreaker *self, const GError *error)
 
   if (error == NULL)
     return OUTCOME_FAILURE;
-  if (!g_atomic_int_get (&self->judges))
+  if (!__atomic_load_n (&self->judges, __ATOMIC_RELAXED))
     failed = derate_breaker_settings_is_failure (&plain, error);
   else
     {

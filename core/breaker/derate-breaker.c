@@ -39,6 +39,7 @@ derate_breaker_finalize (GObject *object)
   g_free (self->probes);
   g_free (self->ramp);
   g_free (self->zero);
+  g_strfreev (self->refusals);
   g_free (self->name);
   g_mutex_clear (&self->mutex);
   G_OBJECT_CLASS (derate_breaker_parent_class)->finalize (object);
@@ -118,7 +119,7 @@ derate_breaker_new_with_clock (const char *name,
 
   g_mutex_lock (&self->mutex);
   self->settings = config != NULL ? derate_breaker_settings_ref (config->settings)
-                                  : derate_breaker_settings_new ();
+                                  : derate_breaker_settings_get_default ();
   derate_breaker_adopt_settings_locked (self, now);
   derate_breaker_init_locked (self, now);
   g_mutex_unlock (&self->mutex);

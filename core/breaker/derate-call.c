@@ -129,7 +129,7 @@ derate_call_fail (DerateCall *call, const GError *error)
 /* The breaker's own: what is to be told when the call has ended. */
 typedef struct
 {
-  DeratePermit *permit;
+  DeratePermit permit; /* of the breaker that the task keeps */
   GTask *task;
 } Ending;
 
@@ -140,16 +140,15 @@ on_call_done (gpointer data, GVariant *answer, GError *error)
 
   if (answer != NULL)
     {
-      derate_permit_answer (ending->permit, answer);
+      derate_permit_answer (&ending->permit, answer);
       g_task_return_pointer (ending->task, answer, (GDestroyNotify)g_variant_unref);
     }
   else
     {
-      derate_permit_fail (ending->permit, error);
+      derate_permit_fail (&ending->permit, error);
       g_task_return_error (ending->task, error);
     }
   g_object_unref (ending->task);
-  derate_permit_unref (ending->permit);
   g_free (ending);
 }
 
@@ -179,7 +178,7 @@ derate_breaker_call_async (DerateBreaker *breaker,
                            gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
-  g_autoptr (DeratePermit) permit = NULL;
+  DeratePermit permit = DERATE_PERMIT_INIT;
   Ending *ending;
   GError *error = NULL;
 
@@ -191,12 +190,12 @@ derate_breaker_call_async (DerateBreaker *breaker,
   g_task_set_check_cancellable (task, FALSE);
 
   if (g_cancellable_set_error_if_cancelled (cancellable, &error) ||
-      (permit = derate_breaker_begin (breaker, &error)) == NULL)
+      !derate_breaker_acquire (breaker, &permit, &error))
     g_task_return_error (task, error);
   else
     {
       ending = g_new (Ending, 1);
-      ending->permit = g_steal_pointer (&permit);
+      ending->permit = permit;
       ending->task = g_steal_pointer (&task);
       func (derate_call_new (on_call_done, ending), cancellable, func_data);
     }

@@ -47,7 +47,7 @@ derate_breaker_begin (DerateBreaker *breaker, GError **error)
   shared->permit = permit;
   shared->breaker = g_object_ref (breaker);
   data = (DeratePermitData *)&shared->permit;
-  data->shared = TRUE;
+  data->word |= WORD_SHARED;
   return &shared->permit;
 }
 
@@ -81,17 +81,31 @@ derate_permit_unref (DeratePermit *permit)
   g_atomic_rc_box_release_full ((DerateSharedPermit *)permit, shared_permit_clear);
 }
 
-/* The breaker that wants to hear the outcome, once; a shared permit may be ended by two threads. */
-static inline DerateBreaker *
-take_breaker (DeratePermitData *data)
+/* Ends a permit, once: a shared one may be ended by two threads. Gives the breaker that wants to
+ * hear the outcome, and what the permit was. */
+static DerateBreaker *
+take (DeratePermitData *data, DeratePermitData *taken)
 {
-  DerateBreaker *breaker;
+  *taken = (DeratePermitData){ .word = data->word, .start = data->start, .probe = data->probe };
+  if (taken->word & WORD_SHARED)
+    {
+      taken->word &= ~WORD_SHARED;
+      return __atomic_exchange_n (&data->breaker, NULL, __ATOMIC_ACQ_REL);
+    }
+  taken->breaker = data->breaker;
+  *data = (DeratePermitData){ 0 };
+  return taken->breaker;
+}
 
-  if (G_UNLIKELY (data->shared))
-    return __atomic_exchange_n (&data->breaker, NULL, __ATOMIC_ACQ_REL);
-  breaker = data->breaker;
-  data->breaker = NULL;
-  return breaker;
+/* All but one more success of a breaker that is closed, quiet and does not measure. */
+G_NO_INLINE static void
+succeed_slowly (DeratePermitData *data)
+{
+  DeratePermitData taken;
+  DerateBreaker *breaker = take (data, &taken);
+
+  if (breaker != NULL)
+    derate_breaker_record (breaker, &taken, OUTCOME_SUCCESS);
 }
 
 /**
@@ -106,17 +120,22 @@ void
 derate_permit_succeed (DeratePermit *permit)
 {
   DeratePermitData *data = (DeratePermitData *)permit;
-  DerateBreaker *breaker = take_breaker (data);
+  DerateBreaker *breaker = __atomic_load_n (&data->breaker, __ATOMIC_RELAXED);
+  guint64 *cells;
   guint64 word;
 
   if (breaker == NULL)
     return;
+  /* The breaker's word is never that of a shared permit. */
   word = __atomic_load_n (&breaker->word, __ATOMIC_RELAXED);
-  if (G_LIKELY (word == data->word &&
-                (word & (WORD_QUIET | WORD_MEASURES | WORD_UNCOUNTED)) == WORD_QUIET))
-    derate_shard_add (breaker->cells + CELL_SUCCESS, 1);
-  else
-    derate_breaker_record (breaker, data, OUTCOME_SUCCESS);
+  cells = derate_shard_peek_cells (breaker->cells);
+  if (G_UNLIKELY (word != data->word || !(word & WORD_SMOOTH) || cells == NULL))
+    {
+      succeed_slowly (data);
+      return;
+    }
+  data->breaker = NULL;
+  derate_shard_bump (cells + CELL_SUCCESS, 1);
 }
 
 /**
@@ -134,11 +153,11 @@ derate_permit_succeed (DeratePermit *permit)
 void
 derate_permit_fail (DeratePermit *permit, const GError *error)
 {
-  DeratePermitData *data = (DeratePermitData *)permit;
-  DerateBreaker *breaker = take_breaker (data);
+  DeratePermitData taken;
+  DerateBreaker *breaker = take ((DeratePermitData *)permit, &taken);
 
   if (breaker != NULL)
-    derate_breaker_record (breaker, data, derate_breaker_judge (breaker, error));
+    derate_breaker_record (breaker, &taken, derate_breaker_judge (breaker, error));
 }
 
 /**
@@ -153,9 +172,9 @@ derate_permit_fail (DeratePermit *permit, const GError *error)
 void
 derate_permit_cancel (DeratePermit *permit)
 {
-  DeratePermitData *data = (DeratePermitData *)permit;
-  DerateBreaker *breaker = take_breaker (data);
+  DeratePermitData taken;
+  DerateBreaker *breaker = take ((DeratePermitData *)permit, &taken);
 
   if (breaker != NULL)
-    derate_breaker_record (breaker, data, OUTCOME_NEUTRAL);
+    derate_breaker_record (breaker, &taken, OUTCOME_NEUTRAL);
 }

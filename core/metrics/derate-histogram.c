@@ -81,6 +81,8 @@ derate_histogram_observe (DerateHistogram *histogram, double seconds)
 {
   DerateMetricFamily *family;
   DerateShardSlot slot;
+  guint64 *cells;
+  guint bucket;
 
   g_return_if_fail (histogram != NULL && histogram->series.slot != 0);
 
@@ -88,8 +90,16 @@ derate_histogram_observe (DerateHistogram *histogram, double seconds)
     return;
   family = histogram->series.family;
   slot = histogram->series.slot;
-  derate_shard_add (slot + find_bucket (family->bounds, family->n_bounds, seconds), 1);
-  derate_shard_add_double (slot + family->n_bounds + 1, seconds);
+  bucket = find_bucket (family->bounds, family->n_bounds, seconds);
+  cells = derate_shard_peek_cells (slot);
+  if (G_LIKELY (cells != NULL))
+    {
+      derate_shard_bump (cells + bucket, 1);
+      derate_shard_bump_double (cells + family->n_bounds + 1, seconds);
+      return;
+    }
+  derate_shard_add_slowly (slot + bucket, 1);
+  derate_shard_add_double_slowly (slot + family->n_bounds + 1, seconds);
 }
 
 /**

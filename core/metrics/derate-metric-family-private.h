@@ -54,7 +54,7 @@ struct _DerateMetricFamily
   DerateMetricType type;
   char **label_names;
   guint n_labels;
-  double *bounds;
+  const double *bounds;
   guint n_bounds;
 
   GMutex mutex;

@@ -98,9 +98,8 @@ derate_metric_family_new (const char *name,
   family->n_labels = label_names != NULL ? g_strv_length ((char **)label_names) : 0;
   if (type == DERATE_METRIC_TYPE_HISTOGRAM)
     {
-      if (bounds == NULL)
-        bounds = derate_metric_default_bounds (&n_bounds);
-      family->bounds = g_memdup2 (bounds, n_bounds * sizeof *bounds);
+      family->bounds = bounds != NULL ? g_memdup2 (bounds, n_bounds * sizeof *bounds)
+                                      : derate_metric_default_bounds (&n_bounds);
       family->n_bounds = n_bounds;
     }
   g_mutex_init (&family->mutex);
@@ -158,7 +157,8 @@ family_clear (gpointer data)
   g_free (family->name);
   g_free (family->help);
   g_strfreev (family->label_names);
-  g_free (family->bounds);
+  if (family->bounds != default_bounds)
+    g_free ((double *)family->bounds);
   g_free (family->table);
   g_clear_pointer (&family->old_tables, g_ptr_array_unref);
   g_mutex_clear (&family->mutex);

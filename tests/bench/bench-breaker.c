@@ -40,6 +40,7 @@ new_full_config (void)
 {
   DerateBreakerConfig *config = derate_breaker_config_new ();
 
+  derate_breaker_config_set_window (config, DERATE_BREAKER_WINDOW_TIME);
   derate_breaker_config_set_slow_call_duration (config, G_TIME_SPAN_SECOND);
   derate_breaker_config_set_slow_call_rate_threshold (config, 0.5);
   return config;
@@ -264,34 +265,43 @@ free_many (DerateBreaker **breakers)
   g_free (breakers);
 }
 
-/* @before_use: of a breaker that nobody has called yet; otherwise what one more thread adds. */
 static double
-measure_bytes (DerateBreakerConfig *config, gboolean before_use)
+measure_made (DerateBreakerConfig *config)
 {
-  gsize list = MANY * sizeof (DerateBreaker *);
-  gsize begin = bench_allocated ();
+  gsize before = bench_allocated ();
   DerateBreaker **breakers = new_many (config);
-  gsize made = bench_allocated ();
+  gsize made = bench_allocated () - before - MANY * sizeof *breakers;
+
+  free_many (breakers);
+  return (double)made / MANY;
+}
+
+/* What one more thread adds. Cells do not come from malloc (). */
+static double
+measure_used (DerateBreakerConfig *config)
+{
+  DerateBreaker **breakers = new_many (config);
+  gsize before;
   gsize used;
 
   use_all (breakers);
-  used = bench_allocated ();
+  before = bench_resident ();
   g_thread_join (g_thread_new ("user", use_all, breakers));
-  used = bench_allocated () - used;
+  used = bench_resident () - before;
   free_many (breakers);
-  return (double)(before_use ? made - begin - list : used) / MANY;
+  return (double)used / MANY;
 }
 
 static double
 measure_bytes_new (void)
 {
-  return measure_bytes (NULL, TRUE);
+  return measure_made (NULL);
 }
 
 static double
 measure_bytes_thread (void)
 {
-  return measure_bytes (NULL, FALSE);
+  return measure_used (NULL);
 }
 
 static double
@@ -299,7 +309,7 @@ measure_bytes_new_full (void)
 {
   g_autoptr (DerateBreakerConfig) config = new_full_config ();
 
-  return measure_bytes (config, TRUE);
+  return measure_made (config);
 }
 
 static double
@@ -307,7 +317,7 @@ measure_bytes_thread_full (void)
 {
   g_autoptr (DerateBreakerConfig) config = new_full_config ();
 
-  return measure_bytes (config, FALSE);
+  return measure_used (config);
 }
 
 static guint
@@ -365,8 +375,8 @@ measure_idle_timers (void)
 static const BenchFigure figures[] = {
   { "bytes-new", measure_bytes_new, 640 },
   { "bytes-thread", measure_bytes_thread, 128 },
-  { "bytes-new-full", measure_bytes_new_full, 640 },
-  { "bytes-thread-full", measure_bytes_thread_full, 128 },
+  { "bytes-new-full", measure_bytes_new_full, -1 },
+  { "bytes-thread-full", measure_bytes_thread_full, -1 },
   { "idle-threads", measure_idle_threads },
   { "idle-timers", measure_idle_timers },
   { NULL },

@@ -28,7 +28,7 @@ typedef struct
 {
   const char *name; /* NULL ends a table */
   double (*measure) (void);
-  double max;
+  double max; /* negative: none */
 } BenchFigure;
 
 /* A value the compiler must take for used. */
@@ -43,6 +43,9 @@ int bench_main (int                argc,
 
 /* Bytes given out by malloc at this moment, in all threads. */
 gsize bench_allocated (void);
+
+/* Bytes of memory this process alone holds. */
+gsize bench_resident (void);
 
 /* The floors: what the machine asks for the least that such a thing could do, each in a function
  * that is called through a pointer. */
