@@ -10,6 +10,7 @@
 #include <derate-breaker-state.h>
 #include <derate-breaker-stats.h>
 #include <derate-breaker.h>
+#include <derate-bulkhead.h>
 #include <derate-call.h>
 #include <derate-clock.h>
 #include <derate-config.h>

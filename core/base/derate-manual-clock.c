@@ -210,9 +210,11 @@ derate_manual_clock_new (void)
   return g_object_new (DERATE_TYPE_MANUAL_CLOCK, NULL);
 }
 
-/* The attached source with the earliest deadline up to @limit, with a reference; called locked. */
+/* The attached source with the earliest deadline up to @limit, with a reference to it and to its
+ * context; called locked. Who lets go of a context sets the deadline of its source to never first.
+ */
 static ManualSource *
-find_earliest (DerateManualClock *clock, gint64 limit)
+find_earliest (DerateManualClock *clock, gint64 limit, GMainContext **context)
 {
   ManualSource *earliest = NULL;
 
@@ -226,7 +228,10 @@ find_earliest (DerateManualClock *clock, gint64 limit)
       if (earliest == NULL || source->deadline < earliest->deadline)
         earliest = source;
     }
-  return earliest != NULL ? (ManualSource *)g_source_ref (&earliest->source) : NULL;
+  if (earliest == NULL)
+    return NULL;
+  *context = g_main_context_ref (earliest->source.context);
+  return (ManualSource *)g_source_ref (&earliest->source);
 }
 
 /* Runs what is ready in @context, if it is this thread's to run. */
@@ -243,11 +248,11 @@ run_context (GMainContext *context)
 
 /* Waits until the thread that runs the context of @source has dispatched it. */
 static void
-wait_for_foreign_dispatch (DerateManualClock *clock, ManualSource *source)
+wait_for_foreign_dispatch (DerateManualClock *clock, ManualSource *source, GMainContext *context)
 {
   gint64 patience = g_get_monotonic_time () + FOREIGN_CONTEXT_PATIENCE;
 
-  g_main_context_wakeup (g_source_get_context (&source->source));
+  g_main_context_wakeup (context);
   g_mutex_lock (&clock->mutex);
   while ((source->deadline <= clock->now || source->dispatching) &&
          !g_source_is_destroyed (&source->source))
@@ -288,17 +293,18 @@ derate_manual_clock_advance (DerateManualClock *clock, GTimeSpan span)
   run_context (own);
   while (TRUE)
     {
+      g_autoptr (GMainContext) context = NULL;
       ManualSource *source;
 
       g_mutex_lock (&clock->mutex);
-      source = find_earliest (clock, target);
+      source = find_earliest (clock, target, &context);
       clock->now = MAX (clock->now, source != NULL ? source->deadline : target);
       g_mutex_unlock (&clock->mutex);
       if (source == NULL)
         break;
 
-      if (!run_context (g_source_get_context (&source->source)))
-        wait_for_foreign_dispatch (clock, source);
+      if (!run_context (context))
+        wait_for_foreign_dispatch (clock, source, context);
       g_source_unref (&source->source);
       run_context (own);
     }

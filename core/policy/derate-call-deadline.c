@@ -31,6 +31,14 @@ derate_call_get_deadline (void)
   return context != NULL ? context->deadline : DERATE_CLOCK_NEVER;
 }
 
+GTimeSpan
+derate_call_context_get_time_left (DerateCallContext *context)
+{
+  if (context->deadline == DERATE_CLOCK_NEVER)
+    return G_MAXINT64;
+  return context->deadline - derate_clock_get_time (context->clock);
+}
+
 static gboolean
 on_deadline (gpointer data)
 {

@@ -163,6 +163,9 @@ DerateCallContext *derate_call_context_get_current (void);
 void derate_call_context_push (DerateCallContext *context);
 void derate_call_context_pop (DerateCallContext *context);
 
+/* Until the deadline, perhaps negative; G_MAXINT64 when there is none. */
+GTimeSpan derate_call_context_get_time_left (DerateCallContext *context);
+
 /* Forgets what derate_call_dup_cancellable () made; what the operation kept of it is then never
  * cancelled. Before a stage puts another deadline in place. */
 void derate_call_token_release (DerateCallContext *context);

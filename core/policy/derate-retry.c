@@ -40,14 +40,6 @@ struct _DerateRetryClass
  */
 G_DEFINE_FINAL_TYPE (DerateRetry, derate_retry, DERATE_TYPE_POLICY)
 
-static GTimeSpan
-get_time_left (DerateCallContext *context)
-{
-  if (context->deadline == DERATE_CLOCK_NEVER)
-    return G_MAXINT64;
-  return context->deadline - derate_clock_get_time (context->clock);
-}
-
 static GVariant *
 try_again (DerateRetry *self,
            DerateCallContext *context,
@@ -59,7 +51,8 @@ try_again (DerateRetry *self,
   gint64 when;
 
   while ((when = derate_retry_decide (self, context->request, context->cancellable, answer, *error,
-                                      retries + 1, get_time_left (context))) >= 0)
+                                      retries + 1, derate_call_context_get_time_left (context))) >=
+         0)
     {
       g_clear_pointer (&answer, g_variant_unref);
       g_clear_error (error);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-wait-private.h"
 
-/* Threads: only wake () and set_deadline () are called from others; what they touch does not change
- * between start () and stop (). The source that carries a wake holds a reference of its own. */
+/* Threads: wake (), set_deadline () and a cancel come from others. What they put into the context
+ * holds a reference to the wait, and through it to the context: so the mutex sees to it that
+ * nothing is put there once the wait is over, when nobody may run the context any more. (A source
+ * of g_cancellable_source_new () touches its context without holding it.) */
 struct _DerateWait
 {
   DerateClock *clock;
@@ -10,8 +12,11 @@ struct _DerateWait
   DerateWaitFunc func;
   gpointer data;
   GSource *timer;
-  GSource *cancelled; /* (nullable) */
-  gboolean is_over;
+  GCancellable *cancellable; /* (nullable) */
+  gulong cancelled_handler;
+
+  GMutex mutex;
+  gboolean is_over; /* written in the context, with the mutex */
 };
 
 DerateWait *
@@ -23,6 +28,7 @@ derate_wait_new (DerateClock *clock, GMainContext *context, DerateWaitFunc func,
   wait->context = g_main_context_ref (context);
   wait->func = func;
   wait->data = data;
+  g_mutex_init (&wait->mutex);
   return wait;
 }
 
@@ -38,9 +44,10 @@ wait_clear (gpointer data)
   DerateWait *wait = data;
 
   g_clear_pointer (&wait->timer, g_source_unref);
-  g_clear_pointer (&wait->cancelled, g_source_unref);
+  g_clear_object (&wait->cancellable);
   g_main_context_unref (wait->context);
   g_object_unref (wait->clock);
+  g_mutex_clear (&wait->mutex);
 }
 
 void
@@ -68,7 +75,7 @@ on_time (gpointer data)
 }
 
 static gboolean
-on_cancelled (GCancellable *cancellable, gpointer data)
+on_cancelled (gpointer data)
 {
   tell (data, DERATE_WAIT_CANCELLED);
   return G_SOURCE_REMOVE;
@@ -81,16 +88,47 @@ on_woken (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The sources hold no reference: they are destroyed before the last one goes, by stop (). */
+/* The waiter may be gone with its context before attach () has returned. */
+static void
+post (DerateWait *wait, GSourceFunc func)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref (wait->context);
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[derate] wake");
+  g_source_set_callback (source, func, derate_wait_ref (wait), (GDestroyNotify)derate_wait_unref);
+  g_mutex_lock (&wait->mutex);
+  if (!wait->is_over)
+    g_source_attach (source, context);
+  g_mutex_unlock (&wait->mutex);
+}
+
+void
+derate_wait_wake (DerateWait *wait)
+{
+  post (wait, on_woken);
+}
+
+static void
+note_cancelled (GCancellable *cancellable, gpointer wait)
+{
+  post (wait, on_cancelled);
+}
+
+/* The timer holds no reference: it is destroyed before the last one goes, by stop (). */
 void
 derate_wait_start (DerateWait *wait, gint64 deadline, GCancellable *cancellable)
 {
-  if (cancellable != NULL)
+  if (g_set_object (&wait->cancellable, cancellable))
     {
-      wait->cancelled = g_cancellable_source_new (cancellable);
-      g_source_set_static_name (wait->cancelled, "[derate] cancelled");
-      g_source_set_callback (wait->cancelled, G_SOURCE_FUNC (on_cancelled), wait, NULL);
-      g_source_attach (wait->cancelled, wait->context);
+      wait->cancelled_handler =
+          g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (note_cancelled),
+                                 derate_wait_ref (wait),
+                                 (GClosureNotify)(GCallback)derate_wait_unref, 0);
+      /* Perhaps it was cancelled before the handler was there. */
+      if (g_cancellable_is_cancelled (cancellable))
+        post (wait, on_cancelled);
     }
   wait->timer = derate_clock_source_new (wait->clock, deadline);
   g_source_set_callback (wait->timer, on_time, wait, NULL);
@@ -100,27 +138,15 @@ derate_wait_start (DerateWait *wait, gint64 deadline, GCancellable *cancellable)
 void
 derate_wait_stop (DerateWait *wait)
 {
-  if (wait->is_over)
-    return;
+  g_mutex_lock (&wait->mutex);
   wait->is_over = TRUE;
-  if (wait->cancelled != NULL)
-    g_source_destroy (wait->cancelled);
+  g_mutex_unlock (&wait->mutex);
+  if (wait->cancelled_handler != 0)
+    g_clear_signal_handler (&wait->cancelled_handler, wait->cancellable);
   if (wait->timer == NULL)
     return;
   derate_clock_source_set_deadline (wait->clock, wait->timer, DERATE_CLOCK_NEVER);
   g_source_destroy (wait->timer);
-}
-
-void
-derate_wait_wake (DerateWait *wait)
-{
-  g_autoptr (GSource) source = g_idle_source_new ();
-
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_static_name (source, "[derate] wake");
-  g_source_set_callback (source, on_woken, derate_wait_ref (wait),
-                         (GDestroyNotify)derate_wait_unref);
-  g_source_attach (source, wait->context);
 }
 
 void
@@ -139,9 +165,12 @@ derate_wait_context_new (void)
   return context;
 }
 
+/* What was put there before the wait was over, and is late, goes first. */
 void
 derate_wait_context_free (GMainContext *context)
 {
+  while (g_main_context_iteration (context, FALSE))
+    ;
   g_main_context_release (context);
   g_main_context_unref (context);
 }

@@ -600,10 +600,12 @@ test_deadline (void)
     {
       g_autoptr (DerateClock) clock = leap_clock_new ();
       g_autoptr (DeratePipeline) pipeline = derate_pipeline_new ();
+      g_autoptr (DerateTimeout) timeout = derate_timeout_new (clock, rows[i].span);
+      g_autoptr (DerateRetry) retry = make_retry (clock);
       g_auto (LeapScript) script;
 
-      derate_pipeline_append (pipeline, DERATE_POLICY (derate_timeout_new (clock, rows[i].span)));
-      derate_pipeline_append (pipeline, DERATE_POLICY (make_retry (clock)));
+      derate_pipeline_append (pipeline, DERATE_POLICY (timeout));
+      derate_pipeline_append (pipeline, DERATE_POLICY (retry));
       leap_script_init (&script, clock, "F");
       leap_script_call (&script, pipeline, FALSE, request, NULL);
       g_assert_cmpuint (script.made, ==, rows[i].made);
