@@ -49,6 +49,7 @@
 #include <derate-plugin.h>
 #include <derate-policy.h>
 #include <derate-process-collector.h>
+#include <derate-rate-limiter.h>
 #include <derate-recovery-mode.h>
 #include <derate-redact.h>
 #include <derate-request.h>

@@ -188,7 +188,9 @@ describe (WaitingRoom *room)
 static guint
 count_waiting (WaitingRoom *room)
 {
-  return derate_bulkhead_get_waiting (DERATE_BULKHEAD (room->policy));
+  return DERATE_IS_BULKHEAD (room->policy)
+             ? derate_bulkhead_get_waiting (DERATE_BULKHEAD (room->policy))
+             : derate_rate_limiter_get_waiting (DERATE_RATE_LIMITER (room->policy));
 }
 
 static gboolean
