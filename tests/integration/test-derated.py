@@ -118,7 +118,7 @@ class Watchdog(HostCase):
         pings = self.pings_within(2 * self.SECONDS)
         self.assertIn(pings, (3, 4, 5))
 
-    def test_a_stuck_loop_does_not_feed_it(self):
+    def test_behaviour_29_a_stuck_loop_does_not_feed_it(self):
         host = self.run_watched()
         self.stall.touch()
         # What was under way, and what the loop's age allows still.
