@@ -47,7 +47,7 @@ class Systemd(HostCase):
         ear.until(STATUS + "optimal, all-well")
         host.signal(signal.SIGTERM)
         ear.until("STOPPING=1")
-        self.assertEqual(host.wait(), 0)
+        self.assertEqual(host.wait(), 0, host.said())
         return host
 
     def test_ready_status_stopping(self):
@@ -132,7 +132,7 @@ class Watchdog(HostCase):
         self.stall.unlink()
         self.ear.until("WATCHDOG=1")
         host.signal(signal.SIGTERM)
-        self.assertEqual(host.wait(), 0)
+        self.assertEqual(host.wait(), 0, host.said())
 
     def test_another_process_is_watched(self):
         self.run_watched(WATCHDOG_PID="1")
@@ -235,7 +235,7 @@ class Reload(HostCase):
             host.signal(signal.SIGHUP)
         wait_until(lambda: ask(port, "/health/ready")[0] == 200, "an answer", hostworld.PATIENCE)
         host.signal(signal.SIGTERM)
-        self.assertEqual(host.wait(), 0)
+        self.assertEqual(host.wait(), 0, host.said())
 
 
 class Bus(HostCase):
@@ -254,7 +254,7 @@ class Bus(HostCase):
         ear.until(STATUS + "minimal, hold")
         self.assertEqual(deratectl(address, "release", "--all").returncode, 0)
         host.signal(signal.SIGTERM)
-        self.assertEqual(host.wait(), 0)
+        self.assertEqual(host.wait(), 0, host.said())
 
     def test_no_bus_is_no_start(self):
         self.world.write()
@@ -281,7 +281,7 @@ class End(HostCase):
             host.signal(number)
             wait_until(lambda: ask(port, "/health/ready")[0] == 503, "the 503")
             self.assertEqual(ask(port, "/health/live")[0], 200)
-            self.assertEqual(host.wait(), 0)
+            self.assertEqual(host.wait(), 0, host.said())
 
     def test_told_twice_it_ends_at_once(self):
         self.world.write(service("redis", self.world.door()))
@@ -291,7 +291,7 @@ class End(HostCase):
         host.until_said("ending")
         begin = time.monotonic()
         host.signal(signal.SIGTERM)
-        self.assertEqual(host.wait(), 0)
+        self.assertEqual(host.wait(), 0, host.said())
         self.assertLess(time.monotonic() - begin, 0.9)
 
     def test_before_it_is_ready(self):
@@ -306,7 +306,7 @@ class End(HostCase):
         host.signal(signal.SIGTERM)
         lines = ear.until("STOPPING=1")
         self.assertNotIn(READY, lines)
-        self.assertEqual(host.wait(), 0)
+        self.assertEqual(host.wait(), 0, host.said())
 
     def test_a_crash_leaves_nothing(self):
         address = self.world.bus()
@@ -411,7 +411,7 @@ class Secrets(HostCase):
         host.until_said("the old configuration goes on")
         host.signal(signal.SIGTERM)
         ear.until("STOPPING=1")
-        self.assertEqual(host.wait(), 0)
+        self.assertEqual(host.wait(), 0, host.said())
         everything = "\n".join([*seen, host.said(), *ear.heard])
         self.assertIn("web", everything)
         self.assertNotIn(PASSWORD, everything)

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Clients that may wait to be let in; GIO's ten are few when many come at once. */
+#define BACKLOG 128
+
 /* Where, and what. */
 typedef struct
 {
@@ -72,6 +75,18 @@ on_request (SoupServer *server, SoupServerMessage *message, gpointer data)
                                   "close");
 }
 
+static void
+tell_where (GSocket *socket)
+{
+  g_autoptr (GSocketAddress) address = g_socket_get_local_address (socket, NULL);
+  g_autofree char *place = NULL;
+
+  if (address != NULL)
+    place = g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address));
+  g_message ("pages at http://%s/", place != NULL ? place : "?");
+}
+
+/* A socket of our own: libsoup 3.2 keeps the address for ever that it tells of one it made. */
 static gboolean
 listen_on (SoupServer *server, const Wish *wish, GError **error)
 {
@@ -79,25 +94,20 @@ listen_on (SoupServer *server, const Wish *wish, GError **error)
                                          ? g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4)
                                          : g_inet_address_new_from_string (wish->host);
   g_autoptr (GSocketAddress) place = g_inet_socket_address_new (address, wish->port);
+  g_autoptr (GSocket) socket = g_socket_new (g_inet_address_get_family (address),
+                                             G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, error);
 
-  if (soup_server_listen (server, place, (SoupServerListenOptions)0, error))
-    return TRUE;
-  g_prefix_error (error, "no pages at %s, port %u: ", wish->host, wish->port);
-  return FALSE;
-}
-
-static void
-tell_where (DeratedPages *pages)
-{
-  GSList *uris = soup_server_get_uris (pages->server);
-
-  for (GSList *each = uris; each != NULL; each = each->next)
+  if (socket != NULL)
+    g_socket_set_listen_backlog (socket, BACKLOG);
+  if (socket == NULL || !g_socket_bind (socket, place, TRUE, error) ||
+      !g_socket_listen (socket, error) ||
+      !soup_server_listen_socket (server, socket, (SoupServerListenOptions)0, error))
     {
-      g_autofree char *uri = g_uri_to_string (each->data);
-
-      g_message ("pages at %s", uri);
+      g_prefix_error (error, "no pages at %s, port %u: ", wish->host, wish->port);
+      return FALSE;
     }
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  tell_where (socket);
+  return TRUE;
 }
 
 static void
@@ -150,8 +160,6 @@ derated_pages_update (DeratedPages *pages, GError **error)
   close_pages (pages);
   pages->server = g_steal_pointer (&server);
   take_wish (pages, &wish);
-  if (pages->server != NULL)
-    tell_where (pages);
   return TRUE;
 }
 
