@@ -15,6 +15,8 @@
 #define STUCK_MS 1500
 #define PROBE_MS 20
 #define SILENT ".silent.example"
+#define NOWHERE ".nowhere.example"
+#define FAILING ".failing.example"
 
 static TestServers *servers;
 static int look_ups; /* that wait for an answer */
@@ -35,6 +37,10 @@ getaddrinfo (const char *node,
   GMutex mutex;
   GCond never;
 
+  if (node != NULL && g_str_has_suffix (node, NOWHERE))
+    return EAI_NONAME;
+  if (node != NULL && g_str_has_suffix (node, FAILING))
+    return EAI_AGAIN;
   if (node == NULL || !g_str_has_suffix (node, SILENT))
     return real (node, service, hints, found);
   g_atomic_int_inc (&look_ups);
@@ -346,6 +352,33 @@ test_name_server (void)
   stop_core (core);
 }
 
+/* clang-format off */
+static const struct
+{
+  const char *plugin;
+  const char *uri;
+  DerateHealthCause cause;
+} unnamed[] = {
+  { "http", "http://web" NOWHERE "/health", DERATE_HEALTH_CAUSE_CONFIG },
+  { "http", "http://web" FAILING "/health", DERATE_HEALTH_CAUSE_TIMEOUT },
+  { "tcp", "tcp://mail" NOWHERE ":25", DERATE_HEALTH_CAUSE_CONFIG },
+  { "tcp", "tcp://mail" FAILING ":25", DERATE_HEALTH_CAUSE_TIMEOUT },
+};
+/* clang-format on */
+
+/* A name that does not exist is set up wrongly; a name server that fails is one that is late. */
+static void
+test_no_name (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (unnamed); i++)
+    {
+      g_autoptr (DerateHealthCheck) check =
+          test_check_new (unnamed[i].plugin, "uri", unnamed[i].uri, NULL);
+
+      g_free (test_check_expect (check, DERATE_HEALTH_STATUS_DOWN, unnamed[i].cause));
+    }
+}
+
 /* The same with the checks in the program's own loop. */
 static void
 test_name_server_in_loop (void)
@@ -388,6 +421,7 @@ main (int argc, char *argv[])
       g_test_add_data_func (path, &watched[i], test_frozen);
       g_test_add_data_func (first, &watched[i], test_frozen_first);
     }
+  g_test_add_func ("/stuck/name-server/no-name", test_no_name);
   g_test_add_func ("/stuck/name-server/core", test_name_server);
   g_test_add_func ("/stuck/name-server/in-loop", test_name_server_in_loop);
 

@@ -71,6 +71,20 @@ class InstalledTest(unittest.TestCase):
                                      "print(Derate.circuit_breaker('sea')(len)('tide'))")
         self.assertEqual((done.returncode, done.stdout), (0, "4\n"), done.stderr)
 
+    def test_derated(self):
+        """The host, and what systemd, the bus and man need of it."""
+        config = self.top / "beach.conf"
+        config.write_text(CONFIG.format("/nowhere"))
+        done = self.stage.run(self.prefix / "bin/derated", "--check", "--config", config)
+        self.assertEqual((done.returncode, done.stdout), (0, f"{config}: good; 1 services\n"),
+                         done.stderr)
+        for name in ("lib/systemd/system/derated@.service", "lib/sysusers.d/derate.conf",
+                     "share/dbus-1/system.d/org.derate.conf", "share/man/man8/derated.8",
+                     "share/doc/derate/examples/derated/example.conf"):
+            self.assertTrue((self.prefix / name).is_file(), name)
+        unit = (self.prefix / "lib/systemd/system/derated@.service").read_text()
+        self.assertIn("bin/derated --config /", unit)
+
     def test_one_include_of_each_library(self):
         packages = sorted(path.stem for path in self.stage.pc.glob("derate-*.pc"))
         self.assertEqual(packages, ["derate-1", "derate-fallbacks-1", "derate-http-1",

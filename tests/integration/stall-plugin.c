@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A check for the program's own loop, which it stops for as long as a file exists. */
+/* A check for the program's own loop, which it stops for as long as a file exists; it makes a
+ * folder beside that, with -now behind its name, once it has. */
 #include <derate.h>
+#include <glib/gstdio.h>
 
 #define LOOK_USEC 10000
 
@@ -28,8 +30,11 @@ stall_check_run_async (DerateHealthCheck *check,
                        gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (check, cancellable, callback, user_data);
+  g_autofree char *now = g_strconcat (STALL_CHECK (check)->path, "-now", NULL);
 
   g_task_set_source_tag (task, stall_check_run_async);
+  if (g_file_test (STALL_CHECK (check)->path, G_FILE_TEST_EXISTS))
+    g_mkdir (now, 0700);
   while (g_file_test (STALL_CHECK (check)->path, G_FILE_TEST_EXISTS))
     g_usleep (LOOK_USEC);
   g_task_return_pointer (task,

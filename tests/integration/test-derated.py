@@ -121,6 +121,8 @@ class Watchdog(HostCase):
     def test_behaviour_29_a_stuck_loop_does_not_feed_it(self):
         host = self.run_watched()
         self.stall.touch()
+        stalled = self.world.folder / "stall-now"
+        wait_until(stalled.exists, "the loop's end")
         # What was under way, and what the loop's age allows still.
         self.pings_within(self.SECONDS)
         self.assertEqual(self.pings_within(2 * self.SECONDS), 0)
@@ -289,10 +291,9 @@ class End(HostCase):
         host.until_said("ready, level")
         host.signal(signal.SIGTERM)
         host.until_said("ending")
-        begin = time.monotonic()
         host.signal(signal.SIGTERM)
         self.assertEqual(host.wait(), 0, host.said())
-        self.assertLess(time.monotonic() - begin, 0.9)
+        self.assertIn("ending at once", host.said())
 
     def test_before_it_is_ready(self):
         """A silent service: the first sweep takes its time."""

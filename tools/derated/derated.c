@@ -56,6 +56,7 @@ on_end (gpointer data)
 
   if (program->ending)
     {
+      g_message ("ending at once");
       g_main_loop_quit (program->loop);
       return G_SOURCE_CONTINUE;
     }
