@@ -27,7 +27,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateTimeout, g_object_unref)
 #define DERATE_IS_TIMEOUT(object) (G_TYPE_CHECK_INSTANCE_TYPE ((object), DERATE_TYPE_TIMEOUT))
 
 /**
- * DERATE_TIMEOUT_DEFAULT:
+ * DERATE_TIMEOUT_DEFAULT: (value 30000000)
  *
  * How long a call may take where nothing says it: 30 seconds, in microseconds (seeds/004,
  * `DEFAULT_TIMEOUT`).

@@ -23,6 +23,7 @@ from gi.overrides import _derate_outcome as outcome
 from gi.overrides import override
 from gi.overrides._derate_config import make_config
 from gi.overrides._derate_fallback import with_fallback
+from gi.overrides._derate_policy import Plan, Run
 from gi.repository import GLib
 
 Derate = modules["Derate"]._introspection_module
@@ -93,7 +94,7 @@ class Permit(Derate.Permit):
         with self:
             answer = fn(*args, **kwargs)
             if isinstance(answer, outcome.LAZY):
-                outcome.check_answer(fn, answer, self)
+                outcome.check_answer(fn, answer)
             return answer
 
     async def _run_async(self, fn, args, kwargs):
@@ -102,7 +103,7 @@ class Permit(Derate.Permit):
             if inspect.isawaitable(answer):
                 return await answer
             if isinstance(answer, outcome.LAZY):
-                outcome.check_answer(fn, answer, self)
+                outcome.check_answer(fn, answer)
             return answer
 
 
@@ -320,3 +321,131 @@ def circuit_breaker(name, *, registry=None, fallback=_NOTHING, record=None, igno
         guarded.guard = guard
         return guarded if fallback is _NOTHING else with_fallback(fallback)(guarded)
     return decorate
+
+
+# Policies
+
+def _find_breakers(policy):
+    stages = getattr(policy, "_stages", [policy])
+    return [stage.get_breaker() for stage in stages if isinstance(stage, Derate.BreakerPolicy)]
+
+
+class Policy(Derate.Policy):
+    """Something that stands around calls, alone or in a Derate.Pipeline."""
+
+    def _translate(self, error):
+        """A breaker's refusal has a class of its own."""
+        if error.domain != outcome.DOMAIN or error.code not in _REASONS:
+            return error
+        for breaker in _find_breakers(self):
+            if f"'{breaker.name}'" in error.message:
+                return CircuitBreakerError(error.message, error.code, breaker.name,
+                                           breaker.retry_after)
+        return CircuitBreakerError(error.message, error.code)
+
+    def _run(self, fn, args, kwargs, plan):
+        run = Run(fn, args, kwargs, plan)
+        try:
+            _, fallback = super().call(plan.make_request(fn, args, kwargs), run.attempt, None)
+            done, answer = run.get_answer(fallback)
+            if done:
+                return answer
+        except GLib.Error as error:
+            run.close(error, self._translate)
+        raise run.take()
+
+    def call(self, fn, /, *args, **kwargs):
+        """Calls a function, in this thread, as something that must not be done twice."""
+        return self._run(fn, args, kwargs, Plan())
+
+    def protect(self, fn=None, /, **settings):
+        """A decorator of plain functions: @policy.protect, or @policy.protect(read=True, ...).
+
+          idempotent: doing it twice is as doing it once, so that it may be tried again
+          read: it changes nothing
+          key: a function of the same arguments that tells one read from another, for fallbacks
+            that keep answers
+          record, ignore: exception classes or a predicate; what is not recorded or is ignored is
+            final, and counts nothing. Where both speak, ignore wins.
+        """
+        plan = Plan(**settings)
+
+        def decorate(target):
+            outcome.check_function(target, "protect")
+            if outcome.is_async(target):
+                raise TypeError(f"protect: {target!r} is async; policies call plain functions, in "
+                                "threads: await asyncio.to_thread(policy.call, ...)")
+
+            @functools.wraps(target)
+            def protected(*args, **kwargs):
+                return self._run(target, args, kwargs, plan)
+            return protected
+        return decorate if fn is None else decorate(fn)
+
+
+Policy = override(Policy)
+__all__.append("Policy")
+
+
+def _to_us(seconds):
+    return round(seconds * 1000000)
+
+
+class Retry(Derate.Retry):
+    """Makes a call again when it failed and another try may help. Delays are in seconds."""
+
+    def __new__(cls, max_retries=None, *, delay=0.5, multiplier=2, max_delay=30, jitter=1,
+                budget=0.2, reserve=3, clock=None):
+        self = Derate.Retry.new_from_environment(clock or Derate.Clock.get_system())
+        if max_retries is not None:
+            self.set_max_retries(max_retries)
+        self.set_backoff(_to_us(delay), multiplier, _to_us(max_delay), jitter)
+        self.set_budget(budget, reserve)
+        return self
+
+    def __init__(self, *_args, **_kwargs):
+        pass
+
+
+Retry = override(Retry)
+__all__.append("Retry")
+
+
+class Timeout(Derate.Timeout):
+    """A limit in seconds on how long a call may take."""
+
+    def __new__(cls, seconds=Derate.TIMEOUT_DEFAULT / 1000000, *, clock=None):
+        if not seconds > 0:
+            raise ValueError(f"{seconds!r} is no time to wait")
+        return Derate.Timeout.new(clock or Derate.Clock.get_system(), _to_us(seconds))
+
+    def __init__(self, *_args, **_kwargs):
+        pass
+
+
+Timeout = override(Timeout)
+__all__.append("Timeout")
+
+
+class Pipeline(Derate.Pipeline):
+    """Policies around a call, the outermost first; a Derate.Breaker may stand among them."""
+
+    def __new__(cls, *policies):
+        self = Derate.Pipeline.new()
+        self._stages = []
+        for policy in policies:
+            self.append(policy)
+        return self
+
+    def __init__(self, *_policies):
+        pass
+
+    def append(self, policy):
+        if isinstance(policy, Derate.Breaker):
+            policy = Derate.BreakerPolicy.new(policy)
+        super().append(policy)
+        self.__dict__.setdefault("_stages", []).extend(getattr(policy, "_stages", [policy]))
+
+
+Pipeline = override(Pipeline)
+__all__.append("Pipeline")

@@ -11,7 +11,7 @@ from gi.repository import GLib
 Derate = modules["Derate"]._introspection_module
 
 
-def _to_variant(value):
+def to_variant(value):
     """A GVariant of plain Python values; TypeError for any other."""
     if isinstance(value, GLib.Variant):
         return value
@@ -19,9 +19,9 @@ def _to_variant(value):
         if isinstance(value, kind):
             return GLib.Variant(code, value)
     if isinstance(value, dict):
-        return GLib.Variant("a{sv}", {key: _to_variant(one) for key, one in value.items()})
+        return GLib.Variant("a{sv}", {key: to_variant(one) for key, one in value.items()})
     if isinstance(value, (list, tuple)):
-        return GLib.Variant("av", [_to_variant(one) for one in value])
+        return GLib.Variant("av", [to_variant(one) for one in value])
     raise TypeError(f"{value!r} is not kept: it is no plain value")
 
 
@@ -69,7 +69,7 @@ class _Strategy:
 
     def note(self, key, answer):
         try:
-            value = _to_variant(answer)
+            value = to_variant(answer)
         except (TypeError, OverflowError):
             return
         self._fallback.note_answer(key, value)
@@ -102,7 +102,7 @@ class _FailedCall:
             self.error.add_note(f"its fallback failed: {failure!r}")
 
 
-def _make_key(fn, args, kwargs):
+def make_key(fn, args, kwargs):
     """What tells one call from another, for a fallback that keeps answers."""
     words = [repr(one) for one in args] + [f"{key}={kwargs[key]!r}" for key in sorted(kwargs)]
     return f"{fn.__qualname__}({', '.join(words)})"
@@ -144,7 +144,7 @@ class _Fallback:
     def _make_key(self, args, kwargs):
         if not isinstance(self._answerer, _Strategy):
             return None
-        return str(self._key(*args, **kwargs)) if self._key else _make_key(self._fn, args, kwargs)
+        return str(self._key(*args, **kwargs)) if self._key else make_key(self._fn, args, kwargs)
 
     def note(self, args, kwargs, answer):
         """Gives the real answer to a fallback that keeps answers."""

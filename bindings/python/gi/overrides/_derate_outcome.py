@@ -55,7 +55,7 @@ def _is_neutral(error):
         return error.domain == _IO_DOMAIN and error.code == Gio.IOErrorEnum.CANCELLED
     # Not an Exception: asyncio's CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit.
     return (not isinstance(error, Exception)
-            or isinstance(error, concurrent.futures.CancelledError))
+            or isinstance(error, (concurrent.futures.CancelledError, Lazy)))
 
 
 def is_failure(error, judge):
@@ -95,12 +95,14 @@ def check_function(fn, word):
         raise TypeError(f"{word}: {fn!r} is a generator: protect the calls that it makes")
 
 
-def check_answer(fn, answer, permit):
+class Lazy(TypeError):
+    """A mistake of the program's: it says nothing about the service."""
+
+
+def check_answer(fn, answer):
     """Refuses an answer that is the call itself, not made yet: nobody knows how it will end."""
     if isinstance(answer, types.CoroutineType):
-        permit.cancel()
         answer.close()
-        raise TypeError(f"{fn!r} gave a coroutine: await call_async() instead of call()")
+        raise Lazy(f"{fn!r} gave a coroutine: await call_async() instead of call()")
     if _is_generator(fn):
-        permit.cancel()
-        raise TypeError(f"{fn!r} is a generator: protect the calls that it makes")
+        raise Lazy(f"{fn!r} is a generator: protect the calls that it makes")
