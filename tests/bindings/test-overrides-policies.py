@@ -171,6 +171,20 @@ class PolicyTest(BreakerTest):
         with self.assertRaises(GLib.Error):
             read("rum")
 
+    def test_with_fallback_above(self):
+        """It answers what the pipeline refuses or fails with, and not what it takes for an answer."""
+        breaker = self.make()
+        protect = Derate.Pipeline(breaker).protect(ignore=LookupError)
+        for error, answer in ((OSError(5, "torn"), 1), (KeyError(), None)):
+            ask = Derate.with_fallback(1)(protect(self.fails(error)))
+            if answer is None:
+                with self.assertRaises(KeyError):
+                    ask()
+            else:
+                self.assertEqual(ask(), answer)
+        breaker.trip()
+        self.assertEqual(Derate.with_fallback(2)(protect(int))(), 2)
+
     def test_a_token_is_no_answer(self):
         """What a fallback kept of an answer that is no plain value is not given out."""
         kept = Kept()

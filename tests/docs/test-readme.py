@@ -61,8 +61,8 @@ class ReadmeTest(unittest.TestCase):
         self.assertEqual((levels[0], levels[-1]), ("optimal", "optimal"))
 
     def test_every_command_is_known(self):
-        known = {"./dev", "deratectl", "curl", "meson", "ninja", "cc", "derated", *(f"build/examples/{name}"
-                                                                   for name in HELLOS)}
+        known = {"./dev", "deratectl", "derated", "curl", "meson", "ninja", "cc",
+                 *(f"build/examples/{name}" for name in HELLOS)}
         for block in blocks("sh"):
             for command in re.split(r"\n|&&", block.rstrip("\n")):
                 self.assertIn(shlex.split(command, comments=True)[0], known)

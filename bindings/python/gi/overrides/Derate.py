@@ -379,6 +379,7 @@ class Policy(Derate.Policy):
             @functools.wraps(target)
             def protected(*args, **kwargs):
                 return self._run(target, args, kwargs, plan)
+            protected.judge = plan.judge
             return protected
         return decorate if fn is None else decorate(fn)
 

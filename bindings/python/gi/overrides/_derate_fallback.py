@@ -130,7 +130,7 @@ class _Fallback:
     def __init__(self, fn, answerer, judge, key):
         self._fn = fn
         self._answerer = answerer
-        self._judge = judge
+        self._judge = judge or getattr(fn, "judge", None)  # of policy.protect()
         self._key = key
         self._guard = getattr(fn, "guard", None)
 
