@@ -128,6 +128,35 @@ class PolicyTest(BreakerTest):
             lambda: seen.append(Derate.call_get_deadline() - self.clock.get_time()))
         self.assertEqual(seen, [SECOND])
 
+    def assertRefused(self, code, fn, *args):
+        with self.assertRaises(GLib.Error) as refused:
+            fn(*args)
+        self.assertTrue(refused.exception.matches(Derate.error_quark(), code))
+
+    def test_a_bulkhead(self):
+        """One call in another finds no place; neither counts against a breaker."""
+        breaker = self.make()
+        places = Derate.Pipeline(breaker, Derate.Bulkhead(1, clock=self.clock))
+        self.assertRefused(Derate.Error.QUEUE_FULL, places.call, places.call, int)
+        self.assertEqual(places.call(int), 0)
+        self.assertEqual(self.counts(breaker), (3, 1, 0, 0))
+        self.assertEqual(Derate.Bulkhead().get_limit(), 25)
+        with self.assertRaises(ValueError):
+            Derate.Bulkhead(0)
+        with self.assertRaises(GLib.Error):
+            Derate.Bulkhead(1, queue=1, max_wait=-1)
+
+    def test_a_rate_limiter(self):
+        limiter = Derate.RateLimiter(1, burst=2, clock=self.clock)
+        ask = Derate.with_fallback("later")(limiter.protect(lambda: "now"))
+        self.assertEqual([ask() for _ in range(3)], ["now", "now", "later"])
+        self.assertRefused(Derate.Error.RATE_LIMITED, limiter.call, int)
+        self.clock.advance(SECOND)
+        self.assertEqual(ask(), "now")
+        for wrong in ((0,), (1, 0), (float("nan"),)):
+            with self.assertRaises(ValueError):
+                Derate.RateLimiter(*wrong)
+
     def test_a_pipeline(self):
         """The breaker inside a retry sees each attempt; its refusal is not tried again."""
         breaker = self.make(failure_threshold=2)

@@ -428,6 +428,42 @@ Timeout = override(Timeout)
 __all__.append("Timeout")
 
 
+class Bulkhead(Derate.Bulkhead):
+    """A limit on how many calls are under way at once; `queue` of them may wait, in seconds."""
+
+    def __new__(cls, max_concurrent=Derate.BULKHEAD_DEFAULT, *, queue=0, max_wait=None, clock=None):
+        if max_concurrent < 1:
+            raise ValueError(f"{max_concurrent!r} calls cannot be under way")
+        self = Derate.Bulkhead.new(clock, max_concurrent)
+        self.set_queue(queue, GLib.MAXINT64 if max_wait is None else _to_us(max_wait))
+        return self
+
+    def __init__(self, *_args, **_kwargs):
+        pass
+
+
+Bulkhead = override(Bulkhead)
+__all__.append("Bulkhead")
+
+
+class RateLimiter(Derate.RateLimiter):
+    """A limit on how many calls begin in a second, with room for a burst of them."""
+
+    def __new__(cls, rate, burst=1, *, max_wait=0, clock=None):
+        if not rate > 0 or burst < 1:
+            raise ValueError(f"{rate!r} a second and {burst!r} at once are no limit")
+        self = Derate.RateLimiter.new(clock, rate, burst)
+        self.set_max_wait(_to_us(max_wait))
+        return self
+
+    def __init__(self, *_args, **_kwargs):
+        pass
+
+
+RateLimiter = override(RateLimiter)
+__all__.append("RateLimiter")
+
+
 class Pipeline(Derate.Pipeline):
     """Policies around a call, the outermost first; a Derate.Breaker may stand among them."""
 
