@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "derate-breaker-registry-private.h"
+#include "derate-core-pipeline-private.h"
 #include "derate-core-plan-private.h"
 #include "derate-core-run-private.h"
 #include "derate-degradation-manager-private.h"
@@ -341,6 +342,7 @@ derate_core_apply_config (DerateCore *core,
     {
       withdraw_missing (core, plan, old, changes);
       remove_unused_breakers (core, old);
+      derate_core_pipelines_forget_changed (core, old);
     }
   g_clear_pointer (&core->rules, g_ptr_array_unref);
   g_clear_pointer (&core->features, g_ptr_array_unref);

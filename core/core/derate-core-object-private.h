@@ -42,6 +42,8 @@ struct _DerateCore
   DerateRuleSetMode rules_mode;
   GPtrArray *features; /* (element-type DerateFeature) (nullable) own features */
 
+  GHashTable *pipelines; /* what those of a service share; see derate-core-pipeline-private.h */
+
   DerateMonitorThread *thread; /* NULL on a manual clock and while not running */
   DerateLoopLag *lag;          /* while running */
   DerateCoreSystemd *systemd;  /* NULL: nobody is told */

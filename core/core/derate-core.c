@@ -3,6 +3,7 @@
 
 #include "derate-core-apply-private.h"
 #include "derate-config-private.h"
+#include "derate-core-pipeline-private.h"
 #include "derate-core-run-private.h"
 #include "derate-degradation-manager-private.h"
 #include "derate-error.h"
@@ -45,6 +46,7 @@ derate_core_finalize (GObject *object)
   DerateCore *core = DERATE_CORE (object);
 
   g_clear_pointer (&core->systemd, derate_core_systemd_free);
+  g_hash_table_unref (core->pipelines);
   g_clear_pointer (&core->monitor, derate_monitor_unref);
   g_clear_object (&core->manager);
   g_clear_object (&core->breakers);
@@ -92,6 +94,7 @@ static void
 derate_core_init (DerateCore *core)
 {
   g_mutex_init (&core->mutex);
+  core->pipelines = derate_core_pipelines_new ();
   core->services = g_ptr_array_new_with_free_func (g_object_unref);
   core->model = g_list_store_new (DERATE_TYPE_SERVICE);
 }

@@ -7,10 +7,32 @@
 #include <derate-fallback-chain.h>
 #include <derate-fallback-factory.h>
 #include <derate-metrics-registry.h>
+#include <derate-pipeline.h>
 #include <derate-plugin-loader.h>
 #include <derate-service.h>
 
 G_BEGIN_DECLS
+
+/**
+ * DerateCorePipelineFlags:
+ * @DERATE_CORE_PIPELINE_FULL: nothing
+ * @DERATE_CORE_PIPELINE_BARE: the fallbacks: for the fallback of another service, which asks this
+ *   one and no further
+ * @DERATE_CORE_PIPELINE_NO_RETRY: the retries: for calls that have no time for them
+ * @DERATE_CORE_PIPELINE_UNCOUNTED: the counting: for calls that are a part of an answer which the
+ *   program counts itself, by derate_degradation_manager_note_answer()
+ *
+ * What to leave out of the usual pipeline; see derate_core_create_pipeline().
+ *
+ * Since: 1.0
+ */
+typedef enum /*< flags >*/
+{
+  DERATE_CORE_PIPELINE_FULL = 0,
+  DERATE_CORE_PIPELINE_BARE = 1 << 0,
+  DERATE_CORE_PIPELINE_NO_RETRY = 1 << 1,
+  DERATE_CORE_PIPELINE_UNCOUNTED = 1 << 2,
+} DerateCorePipelineFlags;
 
 #define DERATE_TYPE_CORE (derate_core_get_type ())
 
@@ -63,6 +85,12 @@ DERATE_AVAILABLE_IN_1_0
 DerateFallback *derate_core_create_fallback (DerateCore *core,
                                              const char *service,
                                              GError    **error);
+
+DERATE_AVAILABLE_IN_1_0
+DeratePipeline *derate_core_create_pipeline (DerateCore             *core,
+                                             const char             *service,
+                                             DerateCorePipelineFlags flags,
+                                             GError                **error);
 
 DERATE_AVAILABLE_IN_1_0
 DerateMetricsRegistry *derate_core_get_metrics (DerateCore *core);

@@ -62,6 +62,9 @@ policy_world_set_script (PolicyWorld *world, const char *script)
   g_strfreev (world->script);
   world->script = g_strsplit (script, " ", -1);
   world->made = 0;
+  world->live = 0;
+  g_ptr_array_set_size (world->pending, 0);
+  g_ptr_array_set_size (world->cancellables, 0);
 }
 
 void

@@ -38,6 +38,7 @@ PolicyWorld *policy_world_new (const char *script);
 void policy_world_free (PolicyWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PolicyWorld, policy_world_free)
 
+/* Begins again from 1; what has not ended yet is let go. */
 void policy_world_set_script (PolicyWorld *world,
                               const char  *script);
 void policy_world_advance (PolicyWorld *world,
