@@ -19,6 +19,21 @@ struct _AgentAi
   char *key;
 };
 
+typedef struct
+{
+  AgentAi *ai;
+  GBytes *text;
+} Question;
+
+/* A question on its way. */
+typedef struct
+{
+  DerateCall *call;
+  GCancellable *cancellable;
+  guint n_interim;
+  char *body; /* (nullable) */
+} Errand;
+
 AgentAi *
 agent_ai_new (const char *uri, const char *key, GError **error)
 {
@@ -49,17 +64,28 @@ agent_ai_free (AgentAi *ai)
   g_free (ai);
 }
 
-void
-agent_pricing_free (gpointer data)
+static void
+question_free (gpointer data)
 {
-  AgentPricing *pricing = data;
+  Question *question = data;
 
-  g_free (pricing->item);
-  g_free (pricing);
+  g_bytes_unref (question->text);
+  g_free (question);
 }
 
+static void
+errand_free (Errand *errand)
+{
+  g_object_unref (errand->cancellable);
+  g_free (errand->body);
+  derate_call_unref (errand->call);
+  g_free (errand);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Errand, errand_free)
+
 static GBytes *
-question (const AgentPricing *pricing)
+make_question (const char *item, double price)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
@@ -68,7 +94,7 @@ question (const AgentPricing *pricing)
 
   content = g_strdup_printf ("Answer with one JSON object {\"price\": NUMBER}: the retail price of "
                              "“%s”, bought at %.2f.",
-                             pricing->item, pricing->price);
+                             item, price);
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "model");
   json_builder_add_string_value (builder, "gpt-4o-mini");
@@ -124,111 +150,85 @@ price_from_answer (const char *text)
 }
 
 static void
-on_body (GObject *source, GAsyncResult *result, gpointer data)
+fail (Errand *errand, GIOErrorEnum code, const char *text)
 {
-  g_autoptr (GTask) task = data;
-  g_autoptr (GError) error = NULL;
-  AgentPricing *request = g_task_get_task_data (task);
-  AgentPricing *pricing;
-  gsize length = 0;
-  gboolean read;
-  double price;
-  char *text = g_object_get_data (G_OBJECT (task), "body");
+  g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, (int)code, text);
 
-  read = g_input_stream_read_all_finish (G_INPUT_STREAM (source), result, &length, &error);
-  if (!read)
-    {
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  text[length] = '\0';
-  price = price_from_answer (text);
-  if (!isfinite (price) || price < 0 || price > AGENT_PRICE_MAX)
-    {
-      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                               "the answer holds no price");
-      return;
-    }
-  pricing = g_new0 (AgentPricing, 1);
-  pricing->item = g_strdup (request->item);
-  pricing->price = price;
-  g_task_return_pointer (task, pricing, agent_pricing_free);
+  derate_call_fail (errand->call, error);
 }
 
-static guint
-count_interim (SoupMessage *message)
+static void
+on_body (GObject *source, GAsyncResult *result, gpointer data)
 {
-  return GPOINTER_TO_UINT (g_object_get_data (G_OBJECT (message), "interim"));
+  g_autoptr (Errand) errand = data;
+  g_autoptr (GError) error = NULL;
+  gsize length = 0;
+  double price;
+
+  if (!g_input_stream_read_all_finish (G_INPUT_STREAM (source), result, &length, &error))
+    {
+      derate_call_fail (errand->call, error);
+      return;
+    }
+  errand->body[length] = '\0';
+  price = price_from_answer (errand->body);
+  if (!isfinite (price) || price < 0 || price > AGENT_PRICE_MAX)
+    fail (errand, G_IO_ERROR_INVALID_DATA, "the answer holds no price");
+  else
+    derate_call_succeed (errand->call, g_variant_new_double (price));
 }
 
 static void
 on_interim (SoupMessage *message, gpointer data)
 {
-  guint n = count_interim (message) + 1;
+  Errand *errand = data;
 
-  g_object_set_data (G_OBJECT (message), "interim", GUINT_TO_POINTER (n));
-  if (n > MAX_INTERIM)
-    g_cancellable_cancel (data);
+  if (++errand->n_interim > MAX_INTERIM)
+    g_cancellable_cancel (errand->cancellable);
 }
 
 static void
 on_sent (GObject *source, GAsyncResult *result, gpointer data)
 {
-  g_autoptr (GTask) task = data;
+  g_autoptr (Errand) errand = data;
   g_autoptr (GError) error = NULL;
   SoupSession *session = SOUP_SESSION (source);
   SoupMessage *message = soup_session_get_async_result_message (session, result);
   g_autoptr (GInputStream) stream = soup_session_send_finish (session, result, &error);
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  char *body;
+  g_autofree char *status = NULL;
 
+  g_signal_handlers_disconnect_by_data (message, errand);
   if (stream == NULL)
     {
-      if (count_interim (message) > MAX_INTERIM)
-        g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                                 "interim answers and no real one");
+      if (errand->n_interim > MAX_INTERIM)
+        fail (errand, G_IO_ERROR_INVALID_DATA, "interim answers and no real one");
       else
-        g_task_return_error (task, g_steal_pointer (&error));
+        derate_call_fail (errand->call, error);
       return;
     }
   if (soup_message_get_status (message) != SOUP_STATUS_OK)
     {
-      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_FAILED, "HTTP status %d",
-                               soup_message_get_status (message));
+      status = g_strdup_printf ("HTTP status %d", soup_message_get_status (message));
+      fail (errand, G_IO_ERROR_FAILED, status);
       return;
     }
-  body = g_malloc (MAX_ANSWER + 1);
-  g_object_set_data_full (G_OBJECT (task), "body", body, g_free);
-  g_input_stream_read_all_async (stream, body, MAX_ANSWER, G_PRIORITY_DEFAULT, cancellable, on_body,
-                                 g_steal_pointer (&task));
-}
-
-static gpointer
-copy_pricing (const AgentPricing *pricing)
-{
-  AgentPricing *copy = g_new0 (AgentPricing, 1);
-
-  copy->item = g_strdup (pricing->item);
-  copy->price = pricing->price;
-  return copy;
+  errand->body = g_malloc (MAX_ANSWER + 1);
+  g_input_stream_read_all_async (stream, errand->body, MAX_ANSWER, G_PRIORITY_DEFAULT,
+                                 errand->cancellable, on_body, errand);
+  errand = NULL;
 }
 
 static void
-price_start (gpointer client,
-             gpointer request,
-             GCancellable *cancellable,
-             GAsyncReadyCallback callback,
-             gpointer user_data)
+start (DerateCall *call, GCancellable *cancellable, gpointer data)
 {
-  AgentAi *ai = client;
-  GTask *task = g_task_new (NULL, cancellable, callback, user_data);
+  Question *question = data;
+  AgentAi *ai = question->ai;
   g_autoptr (SoupMessage) message = soup_message_new (SOUP_METHOD_POST, ai->completions);
-  g_autoptr (GBytes) body = question (request);
+  Errand *errand = g_new0 (Errand, 1);
 
-  g_task_set_source_tag (task, price_start);
-  g_task_set_check_cancellable (task, FALSE); /* every end comes with an error of its own */
-  g_task_set_task_data (task, copy_pricing (request), agent_pricing_free);
-  soup_message_set_request_body_from_bytes (message, "application/json", body);
+  errand->call = call;
+  errand->cancellable = cancellable != NULL ? g_object_ref (cancellable) : g_cancellable_new ();
+  soup_message_set_request_body_from_bytes (message, "application/json", question->text);
   if (ai->key != NULL)
     {
       g_autofree char *bearer = g_strdup_printf ("Bearer %s", ai->key);
@@ -236,19 +236,23 @@ price_start (gpointer client,
       soup_message_headers_replace (soup_message_get_request_headers (message), "Authorization",
                                     bearer);
     }
-  g_signal_connect_object (message, "got-informational", G_CALLBACK (on_interim), cancellable,
-                           (GConnectFlags)0);
-  soup_session_send_async (ai->session, message, G_PRIORITY_DEFAULT, cancellable, on_sent, task);
+  g_signal_connect (message, "got-informational", G_CALLBACK (on_interim), errand);
+  soup_session_send_async (ai->session, message, G_PRIORITY_DEFAULT, errand->cancellable, on_sent,
+                           errand);
 }
 
-static gpointer
-price_finish (gpointer client, GAsyncResult *result, GError **error)
+void
+agent_ai_price (AgentAi *ai,
+                DeratePolicy *policy,
+                DerateRequest *request,
+                const char *item,
+                double price,
+                GAsyncReadyCallback callback,
+                gpointer data)
 {
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
+  Question *question = g_new0 (Question, 1);
 
-const AgentOperation agent_ai_price = {
-  .start = price_start,
-  .finish = price_finish,
-  .free_answer = agent_pricing_free,
-};
+  question->ai = ai;
+  question->text = make_question (item, price);
+  derate_policy_call_async (policy, request, start, question, question_free, NULL, callback, data);
+}

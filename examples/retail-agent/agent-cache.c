@@ -11,9 +11,17 @@ struct _AgentCache
 typedef struct
 {
   AgentCache *cache;
-  DerateRedisConnection *connection;
-  char **command;
+  char **words;
 } Command;
+
+/* A command on its way. */
+typedef struct
+{
+  Command *command; /* the call's, until that is answered */
+  DerateCall *call;
+  GCancellable *cancellable;
+  DerateRedisConnection *connection;
+} Errand;
 
 AgentCache *
 agent_cache_new (const char *uri)
@@ -40,93 +48,102 @@ command_free (gpointer data)
 {
   Command *command = data;
 
-  g_clear_object (&command->connection);
-  g_strfreev (command->command);
+  g_strfreev (command->words);
   agent_cache_free (command->cache);
   g_free (command);
 }
 
 static void
+errand_free (Errand *errand)
+{
+  g_clear_object (&errand->connection);
+  g_clear_object (&errand->cancellable);
+  derate_call_unref (errand->call);
+  g_free (errand);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Errand, errand_free)
+
+static void
 on_reply (GObject *source, GAsyncResult *result, gpointer data)
 {
-  g_autoptr (GTask) task = data;
-  Command *command = g_task_get_task_data (task);
+  g_autoptr (Errand) errand = data;
   g_autoptr (GError) error = NULL;
   g_autoptr (DerateRedisReply) reply =
-      derate_redis_connection_command_finish (command->connection, result, &error);
+      derate_redis_connection_command_finish (errand->connection, result, &error);
+  gboolean is_text;
 
-  if (reply == NULL)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else if (derate_redis_reply_get_reply_type (reply) == DERATE_REDIS_REPLY_ERROR)
-    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
-                             derate_redis_reply_get_text (reply));
-  else
-    g_task_return_pointer (task, g_steal_pointer (&reply),
-                           (GDestroyNotify)derate_redis_reply_unref);
+  if (reply != NULL && derate_redis_reply_get_reply_type (reply) == DERATE_REDIS_REPLY_ERROR)
+    g_set_error_literal (&error, G_IO_ERROR, G_IO_ERROR_FAILED,
+                         derate_redis_reply_get_text (reply));
+  if (error != NULL)
+    {
+      derate_call_fail (errand->call, error);
+      return;
+    }
+  is_text = derate_redis_reply_get_reply_type (reply) == DERATE_REDIS_REPLY_STRING &&
+            g_utf8_validate (derate_redis_reply_get_text (reply), -1, NULL);
+  derate_call_succeed (errand->call,
+                       g_variant_new ("ms", is_text ? derate_redis_reply_get_text (reply) : NULL));
 }
 
 static void
-send_command (GTask *task)
+send_command (Errand *errand)
 {
-  Command *command = g_task_get_task_data (task);
-
-  derate_redis_connection_command_async (command->connection, (const char *const *)command->command,
-                                         g_task_get_cancellable (task), on_reply, task);
+  derate_redis_connection_command_async (errand->connection,
+                                         (const char *const *)errand->command->words,
+                                         errand->cancellable, on_reply, errand);
 }
 
 static void
 on_opened (GObject *source, GAsyncResult *result, gpointer data)
 {
-  g_autoptr (GTask) task = data;
-  Command *command = g_task_get_task_data (task);
+  g_autoptr (Errand) errand = data;
   g_autoptr (GError) error = NULL;
 
-  command->connection = derate_redis_connection_open_finish (result, &error);
-  if (command->connection == NULL)
+  errand->connection = derate_redis_connection_open_finish (result, &error);
+  if (errand->connection == NULL)
     {
-      g_task_return_error (task, g_steal_pointer (&error));
+      derate_call_fail (errand->call, error);
       return;
     }
-  g_set_object (&command->cache->connection, command->connection);
-  send_command (g_steal_pointer (&task));
+  g_set_object (&errand->command->cache->connection, errand->connection);
+  send_command (g_steal_pointer (&errand));
 }
 
 static void
-command_start (gpointer client,
-               gpointer request,
-               GCancellable *cancellable,
-               GAsyncReadyCallback callback,
-               gpointer user_data)
+start (DerateCall *call, GCancellable *cancellable, gpointer data)
 {
-  AgentCache *cache = client;
-  GTask *task = g_task_new (NULL, cancellable, callback, user_data);
-  Command *command = g_new0 (Command, 1);
+  Command *command = data;
+  AgentCache *cache = command->cache;
+  Errand *errand = g_new0 (Errand, 1);
 
-  g_task_set_source_tag (task, command_start);
-  g_atomic_ref_count_inc (&cache->refs);
-  command->cache = cache;
-  command->command = g_strdupv (request);
-  g_task_set_task_data (task, command, command_free);
-
+  errand->command = command;
+  errand->call = call;
+  g_set_object (&errand->cancellable, cancellable);
   if (cache->connection != NULL && !derate_redis_connection_is_usable (cache->connection))
     g_clear_object (&cache->connection);
   if (cache->connection == NULL)
     {
-      derate_redis_connection_open_async (cache->uri, NULL, cancellable, on_opened, task);
+      derate_redis_connection_open_async (cache->uri, NULL, cancellable, on_opened, errand);
       return;
     }
-  command->connection = g_object_ref (cache->connection);
-  send_command (task);
+  errand->connection = g_object_ref (cache->connection);
+  send_command (errand);
 }
 
-static gpointer
-command_finish (gpointer client, GAsyncResult *result, GError **error)
+void
+agent_cache_command (AgentCache *cache,
+                     DeratePolicy *policy,
+                     DerateRequest *request,
+                     const char *const *words,
+                     GAsyncReadyCallback callback,
+                     gpointer data)
 {
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
+  Command *command = g_new0 (Command, 1);
 
-const AgentOperation agent_cache_command = {
-  .start = command_start,
-  .finish = command_finish,
-  .free_answer = (GDestroyNotify)derate_redis_reply_unref,
-};
+  g_atomic_ref_count_inc (&cache->refs);
+  command->cache = cache;
+  command->words = g_strdupv ((char **)words);
+  derate_policy_call_async (policy, request, start, command, command_free, NULL, callback, data);
+}

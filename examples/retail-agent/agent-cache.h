@@ -2,8 +2,7 @@
 #pragma once
 
 #include <derate-redis.h>
-
-#include "agent-guard.h"
+#include <derate.h>
 
 G_BEGIN_DECLS
 
@@ -13,7 +12,12 @@ typedef struct _AgentCache AgentCache;
 AgentCache *agent_cache_new (const char *uri);
 void agent_cache_free (AgentCache *cache);
 
-/* Its request is a command as a GStrv, its answer a DerateRedisReply that is no error. */
-extern const AgentOperation agent_cache_command;
+/* Sends a command through @policy. The answer is an `ms`: a text, or nothing. */
+void agent_cache_command (AgentCache         *cache,
+                          DeratePolicy       *policy,
+                          DerateRequest      *request,
+                          const char *const  *command,
+                          GAsyncReadyCallback callback,
+                          gpointer            data);
 
 G_END_DECLS

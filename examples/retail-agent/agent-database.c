@@ -15,8 +15,17 @@ struct _AgentDatabase
 typedef struct
 {
   AgentDatabase *database;
-  DeratePgConnection *connection;
   int id;
+} Question;
+
+/* A question on its way. */
+typedef struct
+{
+  AgentDatabase *database;
+  int id;
+  DerateCall *call;
+  GCancellable *cancellable;
+  DeratePgConnection *connection;
 } Query;
 
 AgentDatabase *
@@ -40,90 +49,83 @@ agent_database_free (AgentDatabase *database)
   g_free (database);
 }
 
-void
-agent_product_free (gpointer data)
+static void
+question_free (gpointer data)
 {
-  AgentProduct *product = data;
+  Question *question = data;
 
-  g_free (product->name);
-  g_free (product);
+  agent_database_free (question->database);
+  g_free (question);
 }
 
 /* A connection goes back to the idle ones only after an answer: who gave up on a query cannot know
  * what its connection will still say. */
 static void
-query_free (gpointer data)
+query_free (Query *query)
 {
-  Query *query = data;
-
   if (query->connection != NULL)
     query->database->n_open--;
   g_clear_object (&query->connection);
+  g_clear_object (&query->cancellable);
+  derate_call_unref (query->call);
   agent_database_free (query->database);
   g_free (query);
 }
 
-static AgentProduct *
-product_from_result (int id, DeratePgResult *result)
-{
-  AgentProduct *product = g_new0 (AgentProduct, 1);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Query, query_free)
 
-  product->id = id;
-  product->found = derate_pg_result_get_n_rows (result) > 0;
-  if (product->found)
-    {
-      product->name = g_strdup (derate_pg_result_get_value (result, 0, 0));
-      product->price = g_ascii_strtod (derate_pg_result_get_value (result, 0, 1), NULL);
-    }
-  return product;
+static GVariant *
+product_from_result (DeratePgResult *result)
+{
+  if (derate_pg_result_get_n_rows (result) == 0)
+    return g_variant_new ("m(sd)", FALSE, NULL, 0.0);
+  return g_variant_new ("m(sd)", TRUE, derate_pg_result_get_value (result, 0, 0),
+                        g_ascii_strtod (derate_pg_result_get_value (result, 0, 1), NULL));
 }
 
 static void
 on_result (GObject *source, GAsyncResult *async, gpointer data)
 {
-  g_autoptr (GTask) task = data;
-  Query *query = g_task_get_task_data (task);
+  g_autoptr (Query) query = data;
   g_autoptr (GError) error = NULL;
   g_autoptr (DeratePgResult) result =
       derate_pg_connection_query_finish (query->connection, async, &error);
 
   if (result == NULL)
     {
-      g_task_return_error (task, g_steal_pointer (&error));
+      derate_call_fail (query->call, error);
       return;
     }
   g_queue_push_head (&query->database->idle, g_steal_pointer (&query->connection));
-  g_task_return_pointer (task, product_from_result (query->id, result), agent_product_free);
+  derate_call_succeed (query->call, product_from_result (result));
 }
 
 static void
-send_query (GTask *task)
+send_query (Query *query)
 {
-  Query *query = g_task_get_task_data (task);
   char id[16];
   const char *parameters[] = { id, NULL };
 
   g_snprintf (id, sizeof id, "%d", query->id);
   derate_pg_connection_query_async (query->connection,
                                     "SELECT name, price FROM product WHERE id = $1", parameters,
-                                    g_task_get_cancellable (task), on_result, task);
+                                    query->cancellable, on_result, query);
 }
 
 static void
 on_opened (GObject *source, GAsyncResult *result, gpointer data)
 {
-  g_autoptr (GTask) task = data;
-  Query *query = g_task_get_task_data (task);
+  g_autoptr (Query) query = data;
   g_autoptr (GError) error = NULL;
 
   query->connection = derate_pg_connection_open_finish (result, &error);
   if (query->connection == NULL)
     {
       query->database->n_open--;
-      g_task_return_error (task, g_steal_pointer (&error));
+      derate_call_fail (query->call, error);
       return;
     }
-  send_query (g_steal_pointer (&task));
+  send_query (g_steal_pointer (&query));
 }
 
 static DeratePgConnection *
@@ -142,47 +144,49 @@ take_idle (AgentDatabase *database)
 }
 
 static void
-get_product_start (gpointer client,
-                   gpointer request,
-                   GCancellable *cancellable,
-                   GAsyncReadyCallback callback,
-                   gpointer user_data)
+start (DerateCall *call, GCancellable *cancellable, gpointer data)
 {
-  AgentDatabase *database = client;
-  GTask *task = g_task_new (NULL, cancellable, callback, user_data);
-  Query *query = g_new0 (Query, 1);
+  Question *question = data;
+  AgentDatabase *database = question->database;
+  g_autoptr (Query) query = g_new0 (Query, 1);
+  g_autoptr (GError) error = NULL;
 
-  g_task_set_source_tag (task, get_product_start);
   g_atomic_ref_count_inc (&database->refs);
   query->database = database;
-  query->id = GPOINTER_TO_INT (request);
-  g_task_set_task_data (task, query, query_free);
-
+  query->id = question->id;
+  query->call = call;
+  g_set_object (&query->cancellable, cancellable);
   query->connection = take_idle (database);
   if (query->connection != NULL)
     {
-      send_query (task);
+      send_query (g_steal_pointer (&query));
       return;
     }
   if (database->n_open >= MAX_CONNECTIONS)
     {
-      g_task_return_new_error (task, DERATE_ERROR, DERATE_ERROR_QUEUE_FULL,
-                               "all %d connections to the database are busy", MAX_CONNECTIONS);
-      g_object_unref (task);
+      /* Our own limit, which says nothing about the database. */
+      error = g_error_new (DERATE_ERROR, DERATE_ERROR_QUEUE_FULL,
+                           "all %d connections to the database are busy", MAX_CONNECTIONS);
+      derate_call_fail (call, error);
       return;
     }
   database->n_open++;
-  derate_pg_connection_open_async (database->uri, NULL, cancellable, on_opened, task);
+  derate_pg_connection_open_async (database->uri, NULL, cancellable, on_opened,
+                                   g_steal_pointer (&query));
 }
 
-static gpointer
-get_product_finish (gpointer client, GAsyncResult *result, GError **error)
+void
+agent_database_get_product (AgentDatabase *database,
+                            DeratePolicy *policy,
+                            DerateRequest *request,
+                            int id,
+                            GAsyncReadyCallback callback,
+                            gpointer data)
 {
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
+  Question *question = g_new0 (Question, 1);
 
-const AgentOperation agent_database_get_product = {
-  .start = get_product_start,
-  .finish = get_product_finish,
-  .free_answer = agent_product_free,
-};
+  g_atomic_ref_count_inc (&database->refs);
+  question->database = database;
+  question->id = id;
+  derate_policy_call_async (policy, request, start, question, question_free, NULL, callback, data);
+}

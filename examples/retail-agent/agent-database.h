@@ -2,28 +2,23 @@
 #pragma once
 
 #include <derate-postgresql.h>
-
-#include "agent-guard.h"
+#include <derate.h>
 
 G_BEGIN_DECLS
 
 /* A few connections to the shop, opened when they are needed. */
 typedef struct _AgentDatabase AgentDatabase;
 
-typedef struct
-{
-  int id;
-  char *name;
-  double price;
-  gboolean found;
-} AgentProduct;
-
 AgentDatabase *agent_database_new (const char *uri);
 void agent_database_free (AgentDatabase *database);
 
-/* Its request is GINT_TO_POINTER of the product's id, its answer an AgentProduct. */
-extern const AgentOperation agent_database_get_product;
-
-void agent_product_free (gpointer product);
+/* Asks for a product through @policy. The answer is an `m(sd)`: name and price, or nothing where
+ * there is no such product. */
+void agent_database_get_product (AgentDatabase      *database,
+                                 DeratePolicy       *policy,
+                                 DerateRequest      *request,
+                                 int                 id,
+                                 GAsyncReadyCallback callback,
+                                 gpointer            data);
 
 G_END_DECLS

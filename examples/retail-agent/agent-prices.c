@@ -14,6 +14,7 @@ typedef struct
   Agent *agent;
   SoupServerMessage *message;
   int id;
+  DerateRequest *request;
   GError *why; /* what kept the database from answering */
 } Price;
 
@@ -22,6 +23,7 @@ price_free (Price *price)
 {
   soup_server_message_unpause (price->message);
   g_object_unref (price->message);
+  derate_request_unref (price->request);
   g_clear_error (&price->why);
   g_free (price);
 }
@@ -68,11 +70,12 @@ answer_from_fallback (Price *price)
   DerateFallbackReason reason = derate_fallback_reason_from_error (price->why);
   g_autoptr (DerateFallbackRequest) request =
       derate_fallback_request_new ("database", reason, price->why, key, NULL);
-  g_autoptr (DerateFallbackResult) result =
-      derate_fallback_answer (agent->price_fallback, request, NULL);
+  g_autoptr (DerateFallbackResult) result = NULL;
   const char *name;
   double amount;
 
+  derate_fallback_request_set_id (request, derate_request_get_id (price->request));
+  result = derate_fallback_answer (agent->price_fallback, request, NULL);
   if (result == NULL)
     {
       agent_refuse (agent, price->message, "Product unavailable - database down",
@@ -112,35 +115,31 @@ static void
 on_copy (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (Price) price = data;
-  g_autoptr (DerateRedisReply) reply = agent_guard_finish (result, NULL);
+  g_autoptr (GVariant) reply =
+      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, NULL);
+  const char *text = NULL;
 
-  if (reply == NULL || derate_redis_reply_get_reply_type (reply) != DERATE_REDIS_REPLY_STRING ||
-      !answer_from_copy (price, derate_redis_reply_get_text (reply)))
+  if (reply != NULL)
+    g_variant_get (reply, "m&s", &text);
+  if (text == NULL || !answer_from_copy (price, text))
     answer_from_fallback (price);
-}
-
-static void
-ask_cache (Agent *agent, const char *const *command, GAsyncReadyCallback callback, gpointer data)
-{
-  agent_guard_async (&agent->cache, &agent_cache_command, g_strdupv ((char **)command),
-                     (GDestroyNotify)g_strfreev, callback, data);
 }
 
 static void
 on_stored (GObject *source, GAsyncResult *result, gpointer data)
 {
   /* A copy that could not be stored is the breaker's concern, not the caller's. */
-  g_autoptr (DerateRedisReply) reply = agent_guard_finish (result, NULL);
+  g_autoptr (GVariant) reply =
+      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, NULL);
 }
 
 /* Leaves copies for the time when the database is gone. */
 static void
-store_copies (Price *price, const AgentProduct *product)
+store_copies (Price *price, const char *name, double amount)
 {
   Agent *agent = price->agent;
-  g_autofree char *key = cache_key (product->id);
-  g_autoptr (GVariant) value =
-      g_variant_ref_sink (g_variant_new ("(sd)", product->name, product->price));
+  g_autofree char *key = cache_key (price->id);
+  g_autoptr (GVariant) value = g_variant_ref_sink (g_variant_new ("(sd)", name, amount));
   g_autoptr (GVariant) copy = NULL;
   g_autofree char *text = NULL;
   GVariantBuilder builder;
@@ -149,43 +148,49 @@ store_copies (Price *price, const AgentProduct *product)
   if (!derate_gate_is_open (agent->cache_gate))
     return;
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (product->name));
-  g_variant_builder_add (&builder, "{sv}", "price", g_variant_new_double (product->price));
+  g_variant_builder_add (&builder, "{sv}", "name", g_variant_new_string (name));
+  g_variant_builder_add (&builder, "{sv}", "price", g_variant_new_double (amount));
   g_variant_builder_add (&builder, "{sv}", "at",
                          g_variant_new_double ((double)derate_clock_get_real_time (
                                                    derate_core_get_clock (agent->core)) /
                                                G_TIME_SPAN_SECOND));
   copy = g_variant_ref_sink (g_variant_builder_end (&builder));
   text = derate_json_from_variant (copy);
-  ask_cache (agent, (const char *const[]){ "SET", key, text, "EX", CACHE_SECONDS, NULL }, on_stored,
-             NULL);
+  agent_cache_command (agent->cache_client, agent->cache, price->request,
+                       (const char *const[]){ "SET", key, text, "EX", CACHE_SECONDS, NULL },
+                       on_stored, NULL);
 }
 
 static void
 on_product (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (Price) price = data;
-  AgentProduct *product = agent_guard_finish (result, &price->why);
+  Agent *agent = price->agent;
+  g_autoptr (GVariant) product =
+      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, &price->why);
   gboolean minimal =
-      derate_degradation_manager_get_enforced_level (price->agent->manager) >= DERATE_LEVEL_MINIMAL;
+      derate_degradation_manager_get_enforced_level (agent->manager) >= DERATE_LEVEL_MINIMAL;
   g_autofree char *key = cache_key (price->id);
+  gboolean found;
+  const char *name;
+  double amount;
 
   if (product == NULL)
     {
-      ask_cache (price->agent, (const char *const[]){ "GET", key, NULL }, on_copy, price);
+      agent_cache_command (agent->cache_client, agent->cache, price->request,
+                           (const char *const[]){ "GET", key, NULL }, on_copy, price);
       price = NULL;
       return;
     }
-  if (product->found)
+  g_variant_get (product, "m(&sd)", &found, &name, &amount);
+  if (!found)
     {
-      store_copies (price, product);
-      answer (price, DERATE_ANSWER_SOURCE_REAL, product->name, product->price, "database",
-              minimal ? derate_fallback_reason_get_nick (agent_level_reason (price->agent)) : NULL,
-              0);
+      agent_reply_bad (price->message, SOUP_STATUS_NOT_FOUND, "no such product");
+      return;
     }
-  else
-    agent_reply_bad (price->message, SOUP_STATUS_NOT_FOUND, "no such product");
-  agent_product_free (product);
+  store_copies (price, name, amount);
+  answer (price, DERATE_ANSWER_SOURCE_REAL, name, amount, "database",
+          minimal ? derate_fallback_reason_get_nick (agent_level_reason (agent)) : NULL, 0);
 }
 
 static void
@@ -217,9 +222,10 @@ handle (SoupServer *server,
   price->agent = agent;
   price->message = g_object_ref (message);
   price->id = (int)number;
+  price->request = agent_make_request (message, DERATE_REQUEST_READ, id + 1);
   soup_server_message_pause (message);
-  agent_guard_async (&agent->database, &agent_database_get_product, GINT_TO_POINTER (price->id),
-                     NULL, on_product, price);
+  agent_database_get_product (agent->database_client, agent->database, price->request, price->id,
+                              on_product, price);
 }
 
 void

@@ -68,15 +68,13 @@ on_priced (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (Pricing) pricing = data;
   g_autoptr (GError) error = NULL;
-  AgentPricing *answered = agent_guard_finish (result, &error);
+  g_autoptr (GVariant) price =
+      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, &error);
 
-  if (answered == NULL)
-    {
-      answer_by_rule (pricing, derate_fallback_reason_from_error (error), error);
-      return;
-    }
-  answer (pricing, DERATE_ANSWER_SOURCE_REAL, answered->price, NULL);
-  agent_pricing_free (answered);
+  if (price == NULL)
+    answer_by_rule (pricing, derate_fallback_reason_from_error (error), error);
+  else
+    answer (pricing, DERATE_ANSWER_SOURCE_REAL, g_variant_get_double (price), NULL);
 }
 
 static gboolean
@@ -114,7 +112,7 @@ handle (SoupServer *server,
 {
   Agent *agent = user_data;
   g_autoptr (Pricing) pricing = NULL;
-  AgentPricing *request;
+  g_autoptr (DerateRequest) request = NULL;
 
   if (soup_server_message_get_method (message) != SOUP_METHOD_POST)
     {
@@ -138,11 +136,10 @@ handle (SoupServer *server,
       answer_by_rule (pricing, agent_gate_reason (agent, agent->ai_gate), NULL);
       return;
     }
-  request = g_new0 (AgentPricing, 1);
-  request->item = g_strdup (pricing->item);
-  request->price = pricing->price;
-  agent_guard_async (&agent->ai, &agent_ai_price, request, agent_pricing_free, on_priced,
-                     g_steal_pointer (&pricing));
+  request = agent_make_request (message, DERATE_REQUEST_READ, pricing->item);
+  agent_ai_price (agent->ai_client, agent->ai, request, pricing->item, pricing->price, on_priced,
+                  pricing);
+  pricing = NULL;
 }
 
 void

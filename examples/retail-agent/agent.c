@@ -4,36 +4,18 @@
 #include <derate-fallbacks.h>
 #include <string.h>
 
-/* Shares of the answer budget: the database and then the cache fit in it. */
-#define DEFAULT_BUDGET (200 * G_TIME_SPAN_MILLISECOND)
-#define DATABASE_SHARE(budget) ((budget) / 2)
-#define CACHE_SHARE(budget) ((budget) / 4)
-#define AI_SHARE(budget) (budget)
-
-#define MAX_REQUEST_ID 128
-
 /* When a refused caller should come again: about when the recovery loop has looked. */
 #define RETRY_AFTER_SECONDS "30"
 
-static gboolean
-init_dependency (Agent *agent,
-                 AgentDependency *dependency,
-                 const char *service,
-                 gpointer client,
-                 GTimeSpan share,
-                 GError **error)
+/* No time for retries, and the fallbacks are the endpoints' own, which also count the answers. */
+static DeratePolicy *
+make_pipeline (Agent *agent, const char *service, GError **error)
 {
-  dependency->breaker = derate_core_lookup_breaker (agent->core, service);
-  if (dependency->breaker == NULL)
-    {
-      g_set_error (error, DERATE_ERROR, DERATE_ERROR_NO_SUCH_SERVICE,
-                   "the configuration has no [service %s]", service);
-      return FALSE;
-    }
-  dependency->clock = derate_core_get_clock (agent->core);
-  dependency->client = client;
-  dependency->share = share;
-  return TRUE;
+  return (DeratePolicy *)derate_core_create_pipeline (agent->core, service,
+                                                      DERATE_CORE_PIPELINE_BARE |
+                                                          DERATE_CORE_PIPELINE_NO_RETRY |
+                                                          DERATE_CORE_PIPELINE_UNCOUNTED,
+                                                      error);
 }
 
 static const char *
@@ -55,8 +37,6 @@ Agent *
 agent_new (DerateCore *core, SoupServer *server, GError **error)
 {
   Agent *agent = g_new0 (Agent, 1);
-  GTimeSpan budget = derate_config_get_duration (derate_core_get_config (core), "derate",
-                                                 "answer-budget", DEFAULT_BUDGET);
 
   agent->core = g_object_ref (core);
   agent->manager = derate_core_get_degradation_manager (core);
@@ -72,11 +52,9 @@ agent_new (DerateCore *core, SoupServer *server, GError **error)
   agent->price_fallback = derate_core_create_fallback (core, "database", error);
 
   if (agent->ai_client == NULL || agent->price_fallback == NULL ||
-      !init_dependency (agent, &agent->database, "database", agent->database_client,
-                        DATABASE_SHARE (budget), error) ||
-      !init_dependency (agent, &agent->cache, "redis", agent->cache_client, CACHE_SHARE (budget),
-                        error) ||
-      !init_dependency (agent, &agent->ai, "openai", agent->ai_client, AI_SHARE (budget), error))
+      (agent->database = make_pipeline (agent, "database", error)) == NULL ||
+      (agent->cache = make_pipeline (agent, "redis", error)) == NULL ||
+      (agent->ai = make_pipeline (agent, "openai", error)) == NULL)
     {
       agent_free (agent);
       return NULL;
@@ -92,9 +70,9 @@ agent_free (Agent *agent)
   g_clear_pointer (&agent->database_client, agent_database_free);
   g_clear_pointer (&agent->cache_client, agent_cache_free);
   g_clear_pointer (&agent->ai_client, agent_ai_free);
-  g_clear_object (&agent->database.breaker);
-  g_clear_object (&agent->cache.breaker);
-  g_clear_object (&agent->ai.breaker);
+  g_clear_object (&agent->database);
+  g_clear_object (&agent->cache);
+  g_clear_object (&agent->ai);
   g_clear_pointer (&agent->reads_gate, derate_gate_unref);
   g_clear_pointer (&agent->cache_gate, derate_gate_unref);
   g_clear_pointer (&agent->ai_gate, derate_gate_unref);
@@ -105,28 +83,33 @@ agent_free (Agent *agent)
   g_free (agent);
 }
 
-static gboolean
-is_request_id (const char *id)
-{
-  gsize length = id != NULL ? strlen (id) : 0;
-
-  for (gsize i = 0; i < length; i++)
-    if (!g_ascii_isprint (id[i]))
-      return FALSE;
-  return length > 0 && length <= MAX_REQUEST_ID;
-}
-
 /* The caller's own id, or a new one, so that an answer can be found again in logs. */
-static void
-set_request_id (SoupServerMessage *message)
+static const char *
+ensure_request_id (SoupServerMessage *message)
 {
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   const char *given =
       soup_message_headers_get_one (soup_server_message_get_request_headers (message),
                                     "X-Request-Id");
-  g_autofree char *made = is_request_id (given) ? NULL : g_uuid_string_random ();
+  g_autoptr (DerateRequest) judge = derate_request_new (DERATE_REQUEST_NONE, NULL);
+  g_autofree char *made = NULL;
 
-  soup_message_headers_replace (soup_server_message_get_response_headers (message), "X-Request-Id",
-                                made != NULL ? made : given);
+  if (soup_message_headers_get_one (headers, "X-Request-Id") == NULL)
+    {
+      if (given == NULL || !derate_request_set_id (judge, given, NULL))
+        given = made = g_uuid_string_random ();
+      soup_message_headers_replace (headers, "X-Request-Id", given);
+    }
+  return soup_message_headers_get_one (headers, "X-Request-Id");
+}
+
+DerateRequest *
+agent_make_request (SoupServerMessage *message, DerateRequestFlags flags, const char *key)
+{
+  DerateRequest *request = derate_request_new (flags, key);
+
+  derate_request_set_id (request, ensure_request_id (message), NULL);
+  return request;
 }
 
 static void
@@ -135,7 +118,7 @@ send_json (SoupServerMessage *message, guint status, GVariant *body)
   g_autoptr (GVariant) owned = g_variant_take_ref (body);
   char *text = derate_json_from_variant (owned);
 
-  set_request_id (message);
+  ensure_request_id (message);
   soup_server_message_set_status (message, status, NULL);
   soup_server_message_set_response (message, "application/json", SOUP_MEMORY_TAKE, text,
                                     strlen (text));

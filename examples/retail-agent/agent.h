@@ -7,7 +7,6 @@
 #include "agent-ai.h"
 #include "agent-cache.h"
 #include "agent-database.h"
-#include "agent-guard.h"
 
 G_BEGIN_DECLS
 
@@ -21,9 +20,9 @@ typedef struct
   AgentDatabase *database_client;
   AgentCache *cache_client;
   AgentAi *ai_client;
-  AgentDependency database;
-  AgentDependency cache;
-  AgentDependency ai;
+  DeratePolicy *database; /* what calls to each pass; within its share of the answer budget */
+  DeratePolicy *cache;
+  DeratePolicy *ai;
 
   DerateGate *reads_gate;
   DerateGate *cache_gate;
@@ -40,6 +39,11 @@ void agent_free (Agent *agent);
 /* The endpoints; each adds its handlers to the agent's server. */
 void agent_prices_add (Agent *agent);
 void agent_pricing_add (Agent *agent);
+
+/* The request that this message makes of services; it has the id that the answer says too. */
+DerateRequest *agent_make_request (SoupServerMessage *message,
+                                   DerateRequestFlags flags,
+                                   const char        *key);
 
 /* One answer, counted by where it came from. Takes @body, floating or not. */
 void agent_reply (Agent             *agent,
