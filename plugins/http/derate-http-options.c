@@ -34,7 +34,6 @@ parse_unix (const char *text, GSocketConnectable **address)
 {
   g_autoptr (GUri) uri = g_uri_parse (text, SOUP_HTTP_URI_FLAGS, NULL);
   const char *path = uri != NULL ? g_uri_get_host (uri) : NULL;
-  g_autoptr (GUri) local = NULL;
 
   if (path == NULL || *path != '/' || g_uri_get_port (uri) != -1)
     return NULL;
