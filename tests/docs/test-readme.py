@@ -88,6 +88,14 @@ class ReadmeTest(unittest.TestCase):
                           f"unix:path={folder}/none", *words)
                 self.assertIn("no message bus", ran.stderr, words)
 
+    def test_derated_options(self):
+        """Each is taken, and only the file is not there."""
+        self.assertGreater(len(commands("derated")), 0)
+        for words in commands("derated"):
+            ran = run(BUILD / "tools/derated/derated", *words)
+            self.assertEqual(ran.returncode, 1, ran.stderr)
+            self.assertIn(words[words.index("--config") + 1], ran.stderr)
+
     def test_pages(self):
         for words in commands("curl"):
             self.assertIn("/" + words[0].split("/", 3)[3], PAGES)
