@@ -181,15 +181,18 @@ derate_breaker_acquire (DerateBreaker *breaker, DeratePermit *permit, GError **e
   guint64 word = derate_breaker_load_word (breaker);
   guint64 *cells;
 
-  if (G_UNLIKELY (!(word & WORD_PLAIN) || data->breaker != NULL))
-    return acquire_slowly (breaker, permit, error);
-  cells = derate_shard_peek_cells (breaker->cells);
-  if (G_UNLIKELY (cells == NULL))
-    return acquire_slowly (breaker, permit, error);
-  derate_shard_bump (cells + CELL_ADMITTED, 1);
-  data->breaker = breaker;
-  data->word = word;
-  return TRUE;
+  if (G_LIKELY ((word & WORD_PLAIN) != 0) && G_LIKELY (data->breaker == NULL))
+    {
+      cells = derate_shard_peek_cells (breaker->cells);
+      if (G_LIKELY (cells != NULL))
+        {
+          derate_shard_bump (cells + CELL_ADMITTED, 1);
+          data->breaker = breaker;
+          data->word = word;
+          return TRUE;
+        }
+    }
+  return acquire_slowly (breaker, permit, error);
 }
 
 static void

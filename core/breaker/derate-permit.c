@@ -124,18 +124,21 @@ derate_permit_succeed (DeratePermit *permit)
   guint64 *cells;
   guint64 word;
 
-  if (breaker == NULL)
+  if (G_UNLIKELY (breaker == NULL))
     return;
   /* The breaker's word is never that of a shared permit. */
   word = __atomic_load_n (&breaker->word, __ATOMIC_RELAXED);
-  cells = derate_shard_peek_cells (breaker->cells);
-  if (G_UNLIKELY (word != data->word || !(word & WORD_SMOOTH) || cells == NULL))
+  if (G_LIKELY (word == data->word) && G_LIKELY ((word & WORD_SMOOTH) != 0))
     {
-      succeed_slowly (data);
-      return;
+      cells = derate_shard_peek_cells (breaker->cells);
+      if (G_LIKELY (cells != NULL))
+        {
+          data->breaker = NULL;
+          derate_shard_bump (cells + CELL_SUCCESS, 1);
+          return;
+        }
     }
-  data->breaker = NULL;
-  derate_shard_bump (cells + CELL_SUCCESS, 1);
+  succeed_slowly (data);
 }
 
 /**
