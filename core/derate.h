@@ -34,6 +34,7 @@
 #include <derate-health-check-config.h>
 #include <derate-health-check.h>
 #include <derate-health-report.h>
+#include <derate-hedge.h>
 #include <derate-histogram.h>
 #include <derate-hold.h>
 #include <derate-json.h>

@@ -231,7 +231,7 @@ run_end (Run *run, GVariant *answer, GError *error)
   g_clear_pointer (&run->place.wait, derate_wait_unref);
   g_clear_object (&run->cancellable);
   g_free (run);
-  done (data, answer, error);
+  derate_async_call_end_stage (call, done, data, answer, error);
 }
 
 static void

@@ -192,7 +192,8 @@ on_event (DerateWait *wait, DerateWaitEvent event, gpointer data)
   derate_wait_stop (wait);
   over = run;
   if (cancelled)
-    run->done (run->data, NULL, make_cancelled (run->limiter));
+    derate_async_call_end_stage (run->call, run->done, run->data, NULL,
+                                 make_cancelled (run->limiter));
   else
     {
       count (run->limiter, CELL_WAITED);
