@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-budget-private.h"
 
+#include <math.h>
+
 #include "derate-error.h"
 
 #define SLICE G_USEC_PER_SEC
@@ -45,16 +47,19 @@ move_window (DerateBudget *budget, gint64 now)
   guint64 n_slices = slice - budget->slice;
   guint64 sum = derate_shard_sum (budget->calls);
   guint64 calls = sum - budget->seen;
-  guint64 each = n_slices > 0 ? calls / n_slices : 0;
+  guint64 n_new = MIN (n_slices, DERATE_BUDGET_SLICES);
 
-  for (guint64 i = MIN (n_slices, DERATE_BUDGET_SLICES); i > 0; i--)
+  if (n_slices > n_new) /* the rest came before the window; rounded up, so that one is not none */
+    calls = calls / n_slices * n_new + (calls % n_slices * n_new + n_slices - 1) / n_slices;
+  for (guint64 i = n_new; i > 0; i--)
     {
       guint at = (slice - i + 1) % DERATE_BUDGET_SLICES;
 
-      budget->calls_in[at] = each;
+      budget->calls_in[at] = calls / i;
       budget->extras_in[at] = 0;
+      calls -= calls / i;
     }
-  budget->calls_in[slice % DERATE_BUDGET_SLICES] += calls - each * n_slices;
+  budget->calls_in[slice % DERATE_BUDGET_SLICES] += calls;
   budget->slice = slice;
   budget->seen = sum;
 }
@@ -73,7 +78,7 @@ derate_budget_take (DerateBudget *budget, gint64 now)
       calls += budget->calls_in[i];
       extras += budget->extras_in[i];
     }
-  granted = extras <= budget->reserve || extras <= budget->share * calls;
+  granted = isinf (budget->share) || extras <= budget->reserve || extras <= budget->share * calls;
   if (granted)
     {
       budget->extras_in[budget->slice % DERATE_BUDGET_SLICES]++;

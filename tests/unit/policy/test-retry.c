@@ -400,6 +400,44 @@ test_budget_window (void)
   derate_shard_free (cell, 1);
 }
 
+/* A day of less than a call a second is no burst of calls in its last second. */
+static void
+test_budget_quiet_day (void)
+{
+  DerateShardSlot cell = derate_shard_alloc (1);
+  DerateBudget budget;
+  gint64 now = 1000 * G_TIME_SPAN_SECOND;
+  guint granted = 0;
+
+  derate_budget_init (&budget, cell, now);
+  derate_shard_add (cell, 80000);
+  for (guint i = 0; i < 1000; i++)
+    granted += derate_budget_take (&budget, now + G_TIME_SPAN_DAY);
+  g_assert_cmpuint (granted, ==, DERATE_BUDGET_RESERVE);
+  derate_budget_clear (&budget);
+  derate_shard_free (cell, 1);
+}
+
+/* No limit is none, also when the one call began before the window. */
+static void
+test_budget_no_limit (void)
+{
+  DerateShardSlot cell = derate_shard_alloc (1);
+  DerateBudget budget;
+  gint64 now = 1000 * G_TIME_SPAN_SECOND;
+
+  derate_budget_init (&budget, cell, now);
+  g_assert_true (derate_budget_set (&budget, INFINITY, 0, NULL));
+  derate_shard_add (cell, 1);
+  for (guint i = 0; i < 3; i++)
+    {
+      now += G_TIME_SPAN_MINUTE;
+      g_assert_true (derate_budget_take (&budget, now));
+    }
+  derate_budget_clear (&budget);
+  derate_shard_free (cell, 1);
+}
+
 /* Cancelled by the operation or while it waits: no more attempts. */
 static void
 test_cancelled (gconstpointer async)
@@ -707,6 +745,8 @@ main (int argc, char **argv)
   g_test_add_func ("/policy/trap/25-backoff-overflow", test_backoff_overflow);
   g_test_add_func ("/retry/full-jitter", test_full_jitter);
   g_test_add_func ("/retry/budget-window", test_budget_window);
+  g_test_add_func ("/retry/budget-quiet-day", test_budget_quiet_day);
+  g_test_add_func ("/retry/budget-no-limit", test_budget_no_limit);
   g_test_add_func ("/retry/verdicts", test_verdicts);
   g_test_add_func ("/retry/text-does-not-grow", test_text);
   g_test_add_func ("/policy/trap/12-functions-that-give-nonsense", test_bad_functions);
