@@ -105,6 +105,29 @@ class CallTest(BreakerTest):
         self.assertIsNone(error.__context__)
         self.assertEqual(self.counts(breaker), (1, 0, 1, 0))
 
+    def test_exceptions_that_c_does_not_understand(self):
+        class Mute(Exception):
+            def __str__(self):
+                raise RuntimeError("nothing to say")
+
+        class Broken(GLib.Error):
+            def __init__(self):
+                pass
+        breaker = self.make(failure_threshold=0, window="none")
+        errors = (Mute(), Broken(), ValueError("\ud800"), ValueError("a\0b"), OSError(2**40, "big"),
+                  OSError([], "odd"), OSError(-5, "negative"), GLib.Error("\udcff"),
+                  GLib.Error("x", "a-domain", 2**40), GLib.Error(None), GLib.Error("x", 7, None))
+        for count, error in enumerate(errors, 1):
+            with self.subTest(kind=type(error), args=error.args):
+                caught = None
+                try:
+                    with breaker:
+                        raise error
+                except Exception as other:
+                    caught = other
+                self.assertIs(caught, error)
+                self.assertEqual(self.counts(breaker), (count, 0, count, 0))
+
     def test_refusal(self):
         breaker = self.make(failure_threshold=1, recovery_timeout=30)
         with self.assertRaises(ValueError):

@@ -2,6 +2,7 @@
 """How a call of Python's ended: success, failure or neutral; and what cannot be a call."""
 import builtins
 import concurrent.futures
+import errno
 import inspect
 import sys
 import types
@@ -52,7 +53,7 @@ def make_judge(record, ignore):
 def _is_neutral(error):
     """Whether it says nothing about the service, whatever the user thinks of it."""
     if isinstance(error, GLib.Error):
-        return error.domain == _IO_DOMAIN and error.code == Gio.IOErrorEnum.CANCELLED
+        return _code_of(error) == (_IO_DOMAIN, Gio.IOErrorEnum.CANCELLED)
     # Not an Exception: asyncio's CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit.
     return (not isinstance(error, Exception)
             or isinstance(error, (concurrent.futures.CancelledError, Lazy)))
@@ -65,16 +66,30 @@ def is_failure(error, judge):
     return not _is_neutral(error) and (judge is None or judge(error))
 
 
-def to_gerror(error):
-    """What C is told of an exception: a config's lists are of domains and codes."""
+def _code_of(error):
+    """The domain and code that C knows it by."""
+    code = None
     if isinstance(error, GLib.Error):
-        return error
-    domain, code = Derate.error_quark(), Derate.Error.FAILED
-    if isinstance(error, (TimeoutError, concurrent.futures.TimeoutError)):
-        domain, code = Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT
-    elif isinstance(error, OSError) and isinstance(error.errno, int):
-        domain, code = Gio.io_error_quark(), Gio.io_error_from_errno(error.errno)
-    return GLib.Error.new_literal(domain, f"{type(error).__name__}: {error}", int(code))
+        domain, code = getattr(error, "domain", None), getattr(error, "code", None)
+    elif isinstance(error, (TimeoutError, concurrent.futures.TimeoutError)):
+        domain, code = _IO_DOMAIN, Gio.IOErrorEnum.TIMED_OUT
+    elif (isinstance(error, OSError) and isinstance(error.errno, int)
+          and error.errno in errno.errorcode):
+        domain, code = _IO_DOMAIN, Gio.io_error_from_errno(error.errno)
+    if isinstance(code, int) and abs(code) <= GLib.MAXINT and isinstance(domain, str):
+        return domain, int(code)
+    return DOMAIN, int(Derate.Error.FAILED)
+
+
+def to_gerror(error):
+    """What C is told of an exception: a config's lists are of domains and codes. It never raises,
+    or a failure would count as none: what has no text, or none in UTF-8, has its class's name."""
+    try:
+        text = error.message if isinstance(error, GLib.Error) else f"{type(error).__name__}: {error}"
+        text.encode()
+    except Exception:
+        text = type(error).__name__
+    return GLib.Error(text, *_code_of(error))
 
 
 def is_async(fn):
