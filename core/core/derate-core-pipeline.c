@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "derate-breaker-policy.h"
+#include "derate-bulkhead.h"
 #include "derate-env-private.h"
 #include "derate-error.h"
 #include "derate-fallback-policy.h"
@@ -18,6 +19,7 @@ typedef struct
 {
   DeratePolicy *fallback; /* (nullable) where it has none */
   DeratePolicy *retry; /* (nullable) where nothing is tried again */
+  DeratePolicy *bulkhead;
 } Shared;
 
 static void
@@ -27,6 +29,7 @@ shared_free (gpointer data)
 
   g_clear_object (&shared->fallback);
   g_clear_object (&shared->retry);
+  g_clear_object (&shared->bulkhead);
   g_free (shared);
 }
 
@@ -54,6 +57,17 @@ make_retry (DerateCore *core, Shared *shared, GError **error)
   return TRUE;
 }
 
+static void
+make_bulkhead (DerateCore *core, const char *service, Shared *shared)
+{
+  g_autofree char *group = g_strconcat ("service ", service, NULL);
+  guint places = DERATE_BULKHEAD_DEFAULT;
+
+  if (core->config != NULL)
+    places = derate_config_get_uint (core->config, group, "bulkhead", places);
+  shared->bulkhead = DERATE_POLICY (derate_bulkhead_new (core->clock, places));
+}
+
 static Shared *
 ensure_shared (DerateCore *core, const char *service, GError **error)
 {
@@ -67,6 +81,7 @@ ensure_shared (DerateCore *core, const char *service, GError **error)
       shared_free (shared);
       return NULL;
     }
+  make_bulkhead (core, service, shared);
   g_hash_table_insert (core->pipelines, g_strdup (service), shared);
   return shared;
 }
@@ -182,7 +197,10 @@ fill (DerateCore *core,
     derate_pipeline_append (pipeline, shared->retry);
   if (breaker != NULL)
     append (pipeline, derate_breaker_policy_new (breaker));
-  return append_timeout (core, pipeline, service, error);
+  if (!append_timeout (core, pipeline, service, error))
+    return FALSE;
+  derate_pipeline_append (pipeline, shared->bulkhead);
+  return TRUE;
 }
 
 /**
@@ -195,13 +213,15 @@ fill (DerateCore *core,
  * Makes the usual pipeline for calls to a service, as the configuration says: its fallbacks
  * (`fallback=`), where it has some; retries (`DEFAULT_MAX_RETRIES`, 3); its breaker; the timeout
  * of each attempt (`call-timeout=`; else its share of `answer-budget=`: a half for a database, a
- * quarter for a cache, all for others; else `DEFAULT_TIMEOUT`, where 0 is none; else 30 s). How
- * calls through it end is counted in `degradation_answers_total`. With `ENABLE_RESILIENCE=false` it
- * lets everything straight through.
+ * quarter for a cache, all for others; else `DEFAULT_TIMEOUT`, where 0 is none; else 30 s); and how
+ * many calls may be under way at once (`bulkhead=`, else %DERATE_BULKHEAD_DEFAULT). How calls
+ * through it end is counted in `degradation_answers_total`. With `ENABLE_RESILIENCE=false` it lets
+ * everything straight through.
  *
- * All pipelines of one service share its fallbacks, with what they remember, and its budget of
- * retries. A pipeline does not follow a configuration that is read again, but for its breaker: make
- * a new one after derate_core_reload(). Make it in the owner's thread; it may be used in any.
+ * All pipelines of one service share its fallbacks, with what they remember, its budget of retries
+ * and its places. A pipeline does not follow a configuration that is read again, but for the
+ * settings of its breaker: make a new one after derate_core_reload(). Make it in the owner's
+ * thread; it may be used in any.
  *
  * Returns: (transfer full): the pipeline, or %NULL with %DERATE_ERROR_NO_SUCH_SERVICE, or
  *   %DERATE_ERROR_INVALID_CONFIG that names the place

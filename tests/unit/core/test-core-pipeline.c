@@ -168,17 +168,18 @@ assert_length (Fixture *fixture, const char *service, int flags, guint length)
   "[service openai]\nrole=ai\ncall-timeout=3s\nbulkhead=2\n"
 #define SHOP NAME SERVICES
 
-/* Fallback, retry, breaker, timeout; each left out where it is not there or not wanted. */
+/* Fallback, retry, breaker, timeout, bulkhead; each left out where it is not there or not wanted.
+ */
 static void
 test_stages (Fixture *fixture, gconstpointer data)
 {
-  assert_length (fixture, "database", FULL, 4);
-  assert_length (fixture, "database", BARE, 3);
-  assert_length (fixture, "database", BARE | NO_RETRY, 2);
-  assert_length (fixture, "redis", FULL, 3);
+  assert_length (fixture, "database", FULL, 5);
+  assert_length (fixture, "database", BARE, 4);
+  assert_length (fixture, "database", BARE | NO_RETRY, 3);
+  assert_length (fixture, "redis", FULL, 4);
   g_setenv ("DEFAULT_TIMEOUT", "0", TRUE);
-  assert_length (fixture, "redis", FULL, 2);
-  assert_length (fixture, "openai", FULL, 3);
+  assert_length (fixture, "redis", FULL, 3);
+  assert_length (fixture, "openai", FULL, 4);
   g_unsetenv ("DEFAULT_TIMEOUT");
 }
 
@@ -186,14 +187,14 @@ test_stages (Fixture *fixture, gconstpointer data)
 static void
 test_by_hand (Fixture *fixture, gconstpointer data)
 {
-  assert_length (fixture, "openai", FULL, 2);
+  assert_length (fixture, "openai", FULL, 3);
 }
 
 static void
 test_no_retries (Fixture *fixture, gconstpointer data)
 {
   g_setenv ("DEFAULT_MAX_RETRIES", "0", TRUE);
-  assert_length (fixture, "redis", FULL, 2);
+  assert_length (fixture, "redis", FULL, 3);
   g_unsetenv ("DEFAULT_MAX_RETRIES");
 }
 
@@ -261,6 +262,30 @@ test_answer_budget (Fixture *fixture, gconstpointer data)
   assert_timeout (fixture, "redis", 50 * G_TIME_SPAN_MILLISECOND);
   assert_timeout (fixture, "s3", 200 * G_TIME_SPAN_MILLISECOND);
   assert_timeout (fixture, "openai", 3 * G_TIME_SPAN_SECOND);
+}
+
+static void
+hold (Fixture *fixture, DeratePipeline *pipeline, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    derate_policy_call_async (DERATE_POLICY (pipeline), NULL, policy_world_start, fixture->world,
+                              NULL, NULL, NULL, NULL);
+}
+
+/* All pipelines of a service share its places. */
+static void
+test_bulkhead (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DeratePipeline) first = make (fixture, "openai", NO_RETRY);
+  g_autoptr (DeratePipeline) second = make (fixture, "openai", NO_RETRY | BARE);
+
+  policy_world_set_script (fixture->world, "S");
+  policy_world_call (fixture->world, second, NULL, NULL);
+  policy_world_assert_end (fixture->world, "1");
+  policy_world_set_script (fixture->world, "hold");
+  hold (fixture, first, 2);
+  policy_world_call (fixture->world, second, NULL, NULL);
+  policy_world_assert_end (fixture->world, "derate:queue-full");
 }
 
 static void
@@ -361,6 +386,7 @@ main (int argc, char **argv)
   ADD ("timeouts", SHOP, test_timeouts);
   ADD ("answer-budget", NAME "answer-budget=200ms\n[service s3]\nrole=storage\n" SERVICES,
        test_answer_budget);
+  ADD ("bulkhead", SHOP, test_bulkhead);
   ADD ("counted", SHOP, test_counted);
   ADD ("reload", SHOP, test_reload);
   ADD ("outlives-the-core", SHOP, test_outlives_the_core);
