@@ -3,6 +3,8 @@
 
 #include <derate.h>
 
+#include "case-pipeline.h"
+
 #define MANY 10000
 
 static GError *failure;
@@ -232,6 +234,8 @@ static const BenchCase cases[] = {
   { "closed-1pct", 2, set_up_one_percent, fail_one_percent, g_object_unref, "mutex", .max_ns = 60 },
   { "call-task", 1, set_up_async, call_task, g_object_unref },
   { "call-async", 1, set_up_async, call_async, g_object_unref, "call-task", 1.1 },
+  { "pipeline-sync", 1, bench_pipeline_new, bench_pipeline_call, g_object_unref, "clock-twice",
+    .max_ns = 150 },
   { NULL },
 };
 
@@ -379,6 +383,7 @@ static const BenchFigure figures[] = {
   { "bytes-thread-full", measure_bytes_thread_full, -1 },
   { "idle-threads", measure_idle_threads },
   { "idle-timers", measure_idle_timers },
+  { "pipeline-allocations", bench_pipeline_count_allocations },
   { NULL },
 };
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "case-pipeline.h"
+
+#include <derate.h>
+
+static GVariant *answer;
+static DerateRequest *request;
+static guint64 n_allocations; /* while one thread runs */
+
+/* In place of the C library's own. */
+extern void *__libc_malloc (size_t size);
+extern void *__libc_calloc (size_t n, size_t size);
+extern void *__libc_realloc (void *memory, size_t size);
+
+void *
+malloc (size_t size)
+{
+  n_allocations++;
+  return __libc_malloc (size);
+}
+
+void *
+calloc (size_t n, size_t size)
+{
+  n_allocations++;
+  return __libc_calloc (n, size);
+}
+
+void *
+realloc (void *memory, size_t size)
+{
+  n_allocations++;
+  return __libc_realloc (memory, size);
+}
+
+/* Takes @policy. */
+static void
+append (DeratePipeline *pipeline, gpointer policy)
+{
+  derate_pipeline_append (pipeline, policy);
+  g_object_unref (policy);
+}
+
+gpointer
+bench_pipeline_new (void)
+{
+  DeratePipeline *pipeline = derate_pipeline_new ();
+  g_autoptr (DerateBreaker) breaker = derate_breaker_new ("bench", NULL);
+
+  if (answer == NULL)
+    {
+      answer = g_variant_ref_sink (g_variant_new_int32 (42));
+      request = derate_request_new (DERATE_REQUEST_READ, "key");
+    }
+  append (pipeline, derate_retry_new (NULL));
+  append (pipeline, derate_breaker_policy_new (breaker));
+  append (pipeline, derate_timeout_new (NULL, DERATE_TIMEOUT_DEFAULT));
+  append (pipeline, derate_bulkhead_new (NULL, DERATE_BULKHEAD_DEFAULT));
+  bench_pipeline_call (pipeline, 1000);
+  return pipeline;
+}
+
+static GVariant *
+operate (GCancellable *cancellable, gpointer data, GError **error)
+{
+  return g_variant_ref (answer);
+}
+
+void
+bench_pipeline_call (gpointer pipeline, guint64 n)
+{
+  for (guint64 i = 0; i < n; i++)
+    {
+      GVariant *value = derate_policy_call (pipeline, request, operate, NULL, NULL, NULL, NULL);
+
+      if (value == NULL)
+        g_error ("the call failed");
+      g_variant_unref (value);
+    }
+}
+
+double
+bench_pipeline_count_allocations (void)
+{
+  gpointer pipeline = bench_pipeline_new ();
+  guint64 before = n_allocations;
+  double n;
+
+  bench_pipeline_call (pipeline, 1000);
+  n = (double)(n_allocations - before);
+  g_object_unref (pipeline);
+  return n;
+}
