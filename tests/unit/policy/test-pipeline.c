@@ -230,7 +230,8 @@ main (int argc, char **argv)
   ADD ("timeout-outside", "+2s:S", test_timeout_outside);
   ADD ("async-timeout", "hold", test_async_timeout);
   ADD ("async-timeout-outside", "hold", test_async_timeout_outside);
-  ADD ("two-breakers", "N", test_two_breakers);
+  g_test_add ("/policy/behaviour/53-two-breakers", Fixture, "N", set_up, test_two_breakers,
+              tear_down);
   ADD ("nested", "S", test_nested);
   ADD ("refused-when-used", "S", test_refused_when_used);
   ADD ("refused-when-used-async", "hold", test_refused_when_used);
