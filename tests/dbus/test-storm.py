@@ -2,6 +2,7 @@
 """A thousand callers at once: the caps hold, nothing is left, and the program's loop goes on."""
 import pathlib
 import resource
+import time
 
 import busworld
 from busworld import ADMIN, HOUR, call, get
@@ -13,6 +14,7 @@ N_CALLERS = 1000
 LIMIT_MS = 20
 ATTEMPTS = 3
 SECONDS = 120
+SHARE = 4  # what a tenth of them may take for all to come
 LIMIT_EXCEEDED = "org.derate.Derate1.Error.LimitExceeded"
 
 # More than a bus has room for as it comes: 256 connections a user.
@@ -132,6 +134,11 @@ class AThousand(busworld.BusTestCase):
     def test_the_programs_loop_goes_on(self):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200
         connections = [self.connect() for _ in range(min(N_CALLERS, most))]
+        start = time.monotonic()
+        self.storm(connections[:N_CALLERS // 10])
+        tenth = time.monotonic() - start
+        # With a sanitizer and on a busy machine fewer say as much in the time there is.
+        connections = connections[:max(N_CALLERS // 10, int(N_CALLERS * min(1, SHARE / tenth)))]
         seen = []
         for _ in range(ATTEMPTS):  # a machine that is busy makes any loop late
             own, bystander = self.storm(connections)
