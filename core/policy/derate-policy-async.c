@@ -157,6 +157,19 @@ add_to_context (GMainContext *context,
   g_source_attach (source, context);
 }
 
+/* Whether this is the call's thread, and not inside of what it does in another context: what the
+ * stages begin is heard of in the thread's default. */
+static gboolean
+is_in_place (DerateAsyncCall *call)
+{
+  g_autoptr (GMainContext) here = NULL;
+
+  if (call->thread != g_thread_self ())
+    return FALSE;
+  here = g_main_context_ref_thread_default ();
+  return here == call->context;
+}
+
 /* The operation has answered, in any thread. */
 static void
 on_operation_done (gpointer data, GVariant *answer, GError *error)
@@ -166,7 +179,7 @@ on_operation_done (gpointer data, GVariant *answer, GError *error)
 
   arrival->answer = answer;
   arrival->error = error;
-  if (call->thread != g_thread_self () || !g_main_context_acquire (call->context))
+  if (!is_in_place (call) || !g_main_context_acquire (call->context))
     {
       add_to_context (call->context, "[derate] answer", arrive, arrival, arrival_free);
       return;

@@ -363,6 +363,22 @@ test_two_fallbacks (Fixture *fixture, gconstpointer async)
   g_assert_cmpstr (outer->noted->str, ==, "");
 }
 
+/* An operation that fails while its thread runs another context: the fallback belongs to the
+ * call's. */
+static void
+test_answered_elsewhere (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GMainContext) elsewhere = g_main_context_new ();
+
+  policy_world_set_script (fixture->world, "hold");
+  policy_world_call_async (fixture->world, fixture->pipeline, fixture->read, NULL);
+  g_main_context_push_thread_default (elsewhere);
+  policy_world_end (fixture->world, 0, "F");
+  g_main_context_pop_thread_default (elsewhere);
+  policy_world_run (fixture->world);
+  policy_world_assert_end (fixture->world, "fallback:99");
+}
+
 static void
 on_done (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -557,6 +573,7 @@ main (int argc, char **argv)
   ADD ("dropped-answer", test_dropped_answer, NULL);
   ADD ("two-fallbacks", test_two_fallbacks, NULL);
   ADD ("two-fallbacks-async", test_two_fallbacks, "async");
+  ADD ("answered-elsewhere", test_answered_elsewhere, NULL);
   ADD ("coalesce/reads", test_coalesce, NULL);
   ADD ("coalesce/empty", test_coalesce_empty, NULL);
   ADD ("coalesce/cancelled", test_coalesce_cancelled, NULL);
