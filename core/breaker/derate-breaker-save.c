@@ -3,6 +3,14 @@
 
 #include "derate-error.h"
 
+/* The state that a mode hides: what is forced open may have to prove itself once it no longer is.
+ */
+static DerateBreakerState
+get_own_state (DerateBreaker *self)
+{
+  return self->mode == DERATE_BREAKER_MODE_FORCED_OPEN ? self->state_before_forced : self->state;
+}
+
 /**
  * derate_breaker_save:
  * @breaker: a breaker
@@ -28,7 +36,8 @@ derate_breaker_save (DerateBreaker *breaker)
   g_variant_dict_init (&dict, NULL);
 
   g_mutex_lock (&breaker->mutex);
-  g_variant_dict_insert (&dict, "state", "s", derate_breaker_state_to_nick (breaker->state));
+  g_variant_dict_insert (&dict, "state", "s",
+                         derate_breaker_state_to_nick (get_own_state (breaker)));
   g_variant_dict_insert (&dict, "mode", "s", derate_breaker_mode_to_nick (breaker->mode));
   g_variant_dict_insert (&dict, "failure-count", "t", breaker->failure_streak);
   g_variant_dict_insert (&dict, "step", "u", breaker->has_opened ? breaker->step + 1 : 0);
@@ -40,6 +49,13 @@ derate_breaker_save (DerateBreaker *breaker)
   return g_variant_dict_end (&dict);
 }
 
+/* What is left until then, by the wall clock, which may have jumped as may what was saved. */
+static gint64
+get_left (gint64 until, gint64 real_now)
+{
+  return until > real_now && real_now >= 0 ? until - real_now : 0;
+}
+
 /* Opens for what is left; never for longer than a breaker of this config would, should the wall
  * clock have jumped. */
 static void
@@ -49,7 +65,7 @@ restore_open_locked (DerateBreaker *self, gint64 now, gint64 left)
   gint64 most = (gint64)((double)derate_breaker_settings_get_max (settings) *
                          (1 + settings->open_duration_jitter));
 
-  derate_breaker_open_locked (self, now, now + CLAMP (left, 0, most));
+  derate_breaker_open_locked (self, now, now + MIN (left, most));
   self->until_fixed = FALSE;
   derate_breaker_advance_locked (self, now);
 }
@@ -61,7 +77,7 @@ restore_open_locked (DerateBreaker *self, gint64 now, gint64 left)
  * @error: return location for a %DERATE_ERROR_INVALID_ARGUMENT
  *
  * Goes on where another breaker was: one that was open stays so for the rest of its time, and is
- * half- open if that has passed. Statistics begin anew.
+ * half-open if that has passed. Statistics begin anew.
  *
  * Returns: %TRUE when @saved made sense
  *
@@ -79,7 +95,7 @@ derate_breaker_restore (DerateBreaker *breaker, GVariant *saved, GError **error)
   guint step = 0;
   gint64 open_until = 0;
   gint64 ramp_until = 0;
-  gint64 offset;
+  gint64 real_now;
   gint64 now;
 
   g_return_val_if_fail (DERATE_IS_BREAKER (breaker), FALSE);
@@ -102,11 +118,12 @@ derate_breaker_restore (DerateBreaker *breaker, GVariant *saved, GError **error)
     }
 
   now = derate_clock_get_time (breaker->clock);
-  offset = derate_clock_get_real_time (breaker->clock) - now;
+  real_now = derate_clock_get_real_time (breaker->clock);
   g_mutex_lock (&breaker->mutex);
-  if (mode == DERATE_BREAKER_MODE_NORMAL && state != DERATE_BREAKER_STATE_CLOSED)
+  if ((mode == DERATE_BREAKER_MODE_NORMAL || mode == DERATE_BREAKER_MODE_FORCED_OPEN) &&
+      state != DERATE_BREAKER_STATE_CLOSED)
     restore_open_locked (breaker, now,
-                         state == DERATE_BREAKER_STATE_OPEN ? open_until - offset - now : 0);
+                         state == DERATE_BREAKER_STATE_OPEN ? get_left (open_until, real_now) : 0);
   if (breaker->state != DERATE_BREAKER_STATE_CLOSED)
     breaker->failure_streak = failure_count;
   else
@@ -114,7 +131,7 @@ derate_breaker_restore (DerateBreaker *breaker, GVariant *saved, GError **error)
       GTimeSpan span = breaker->settings->ramp_duration;
 
       derate_breaker_set_ramp_locked (breaker, now, span,
-                                      CLAMP (ramp_until - offset - now, 0, span));
+                                      MIN (get_left (ramp_until, real_now), span));
       derate_breaker_publish_locked (breaker);
     }
   breaker->has_opened = step > 0;

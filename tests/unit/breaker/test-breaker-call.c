@@ -261,6 +261,55 @@ test_saved_mode (Fixture *fixture, gconstpointer data)
   g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT);
 }
 
+/* What was not closed when it was forced open has to prove itself, also after a restart. */
+static void
+test_saved_forced (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DerateBreaker) closed = NULL;
+  g_autoptr (DerateBreaker) open = NULL;
+
+  derate_breaker_set_mode (fixture->breaker, DERATE_BREAKER_MODE_FORCED_OPEN);
+  closed = restart (fixture, G_TIME_SPAN_DAY);
+  derate_breaker_set_mode (closed, DERATE_BREAKER_MODE_NORMAL);
+  g_assert_cmpint (derate_breaker_get_state (closed), ==, DERATE_BREAKER_STATE_CLOSED);
+
+  derate_breaker_set_mode (fixture->breaker, DERATE_BREAKER_MODE_NORMAL);
+  derate_breaker_trip (fixture->breaker, NULL);
+  derate_breaker_set_mode (fixture->breaker, DERATE_BREAKER_MODE_FORCED_OPEN);
+  open = restart (fixture, G_TIME_SPAN_DAY);
+  g_assert_cmpint (derate_breaker_get_mode (open), ==, DERATE_BREAKER_MODE_FORCED_OPEN);
+  g_assert_cmpint (derate_breaker_get_state (open), ==, DERATE_BREAKER_STATE_OPEN);
+  derate_breaker_set_mode (open, DERATE_BREAKER_MODE_NORMAL);
+  g_assert_cmpint (derate_breaker_get_state (open), ==, DERATE_BREAKER_STATE_HALF_OPEN);
+}
+
+/* Times that no clock shows neither keep it open for longer than it would be nor overflow. */
+static void
+test_saved_nonsense_times (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *saved;
+    DerateBreakerState state;
+  } cases[] = {
+    { "{'state': <'open'>, 'open-until': <int64 -9223372036854775808>}",
+      DERATE_BREAKER_STATE_HALF_OPEN },
+    { "{'state': <'open'>, 'open-until': <int64 9223372036854775807>}", DERATE_BREAKER_STATE_OPEN },
+    { "{'state': <'closed'>, 'ramp-until': <int64 -9223372036854775808>}",
+      DERATE_BREAKER_STATE_CLOSED },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GVariant) saved = g_variant_ref_sink (g_variant_new_parsed (cases[i].saved));
+      g_autoptr (DerateBreaker) next = derate_breaker_new_with_clock ("b", NULL, fixture->clock);
+
+      g_assert_true (derate_breaker_restore (next, saved, NULL));
+      g_assert_cmpint (derate_breaker_get_state (next), ==, cases[i].state);
+      g_assert_cmpint (derate_breaker_get_retry_after (next), <=, 11 * G_TIME_SPAN_MINUTE);
+    }
+}
+
 /* A wall clock that jumped back does not keep it open for ever. */
 static void
 test_saved_jump (Fixture *fixture, gconstpointer data)
@@ -387,6 +436,8 @@ main (int argc, char **argv)
   ADD ("call/async-cancelled", test_async_cancelled);
   ADD ("saved/open", test_saved_open);
   ADD ("saved/mode", test_saved_mode);
+  ADD ("saved/forced", test_saved_forced);
+  ADD ("saved/nonsense-times", test_saved_nonsense_times);
   ADD ("saved/jump", test_saved_jump);
   ADD ("reconfigure/window", test_reconfigure);
   ADD ("reconfigure/half-open", test_reconfigure_half_open);
