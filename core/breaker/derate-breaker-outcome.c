@@ -151,7 +151,7 @@ acquire_slowly (DerateBreaker *self, DeratePermit *permit, GError **error)
  * @breaker: a breaker; it must outlive the permit
  * @permit: a permit set to %DERATE_PERMIT_INIT
  * @error: (nullable): return location for the refusal: %DERATE_ERROR_OPEN,
- *   %DERATE_ERROR_HALF_OPEN_FULL or %DERATE_ERROR_FORCED
+ *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED or %DERATE_ERROR_RAMPING
  *
  * Asks for the right to make one call. When it is given, say how the call ended by
  * derate_permit_succeed() or derate_permit_fail(); a permit that ends its scope before that counts

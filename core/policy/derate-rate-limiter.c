@@ -19,9 +19,10 @@
  *
  * A call that finds none is refused with %DERATE_ERROR_RATE_LIMITED, or waits its turn where
  * derate_rate_limiter_set_max_wait() lets it: then it has its token ahead and knows when it will
- * begin, and one whose turn would come too late for that, or for the deadline of a timeout around
- * it, is refused at once. Who is cancelled while waiting gives its turn to the next. A refusal is
- * no failure of the service and never enters the window of a circuit breaker.
+ * begin, and one whose turn would come too late for that is refused at once; in the synchronous
+ * form also one whose turn would come too late for the deadline of a timeout around it, which in
+ * the asynchronous form ends the wait. Who is cancelled while waiting gives its turn to the next. A
+ * refusal is no failure of the service and never enters the window of a circuit breaker.
  *
  * The synchronous form waits in the calling thread, which must not be a loop's.
  *

@@ -24,9 +24,10 @@ struct _DerateRetryClass
  *
  * A request is tried again when it is idempotent; another only after an error that proves that
  * nothing was done, which is %G_IO_ERROR_CONNECTION_REFUSED and what derate_retry_add_error() adds
- * (of a database: SQLSTATE 40001 and 40P01). Never tried again is a call that was cancelled, one
- * that would begin past its deadline, and what the library itself refused: an open breaker, a
- * drill, a full bulkhead, a spent rate; more calls are no cure for too many.
+ * (of a database: SQLSTATE 40001 and 40P01). Never tried again is a call that was cancelled, and
+ * what the library itself refused: an open breaker, a drill, a full bulkhead, a spent rate; more
+ * calls are no cure for too many. The synchronous form does not wait for a retry that would begin
+ * past the deadline of a timeout around it; in the asynchronous form that timeout ends the wait.
  *
  * Retries are at most 20 % of the calls of the last 10 s, or 3 when that is more, so that a storm
  * cannot form (the share and the 3 are failsafe-go's and Envoy's, the window Finagle's).
