@@ -36,7 +36,8 @@ derate_breaker_config_get_failure_threshold (const DerateBreakerConfig *config)
  * @config: a config
  * @failures: failures in a row that open the breaker, 0 = off; 5 by default
  *
- * Sets `failure-threshold`.
+ * Sets `failure-threshold`. The failure that reaches it opens the breaker; in gobreaker it is the
+ * one after.
  *
  * Since: 1.0
  */
@@ -71,7 +72,8 @@ derate_breaker_config_get_window (const DerateBreakerConfig *config)
  * @config: a config
  * @window: what the rates are taken over; the last calls by default
  *
- * Sets `window`.
+ * Sets `window`. For so many failures in a short time, as Failsafe has it, take a time window with
+ * as many calls at least.
  *
  * Since: 1.0
  */
@@ -188,7 +190,8 @@ derate_breaker_config_get_minimum_calls (const DerateBreakerConfig *config)
  * @calls: how many calls the window must hold before its rates are known, in a count window at most
  *   window-size; 0 = the default: window-size, in a time window 10
  *
- * Sets `minimum-calls`.
+ * Sets `minimum-calls`. Below it a rate is unknown and opens nothing, each time the window begins
+ * empty; opossum's warm-up is for the first time only. It does not guard a half-open breaker.
  *
  * Since: 1.0
  */
@@ -224,7 +227,10 @@ derate_breaker_config_get_failure_rate_threshold (const DerateBreakerConfig *con
  * @rate: share of failures in the window at which the breaker opens, above 0 and up to 1; 0.5 by
  *   default
  *
- * Sets `failure-rate-threshold`.
+ * Sets `failure-rate-threshold`. A rate that is equal to it opens the breaker, as in Resilience4j;
+ * in opossum, Cockatiel and Sentinel it must be above. It is looked at with each outcome that is
+ * counted, so that a success may open it too, by making minimum-calls full; Polly looks with
+ * failures only. It is compared without rounding.
  *
  * Since: 1.0
  */
@@ -259,7 +265,8 @@ derate_breaker_config_get_slow_call_duration (const DerateBreakerConfig *config)
  * @config: a config
  * @duration: from how many microseconds on a call is slow, 0 = off, the default
  *
- * Sets `slow-call-duration`.
+ * Sets `slow-call-duration`. A call of just this duration is slow; in Resilience4j and Sentinel it
+ * must take longer. A slow success is a success, and slow.
  *
  * Since: 1.0
  */

@@ -45,7 +45,7 @@ derate_breaker_config_get_open_duration (const DerateBreakerConfig *config)
  * @config: a config
  * @duration: how long the breaker stays open, in microseconds; 60 s by default
  *
- * Sets `open-duration`.
+ * Sets `open-duration`. Whoever asks just then, or later, is let through as a probe.
  *
  * Since: 1.0
  */
@@ -81,7 +81,9 @@ derate_breaker_config_get_open_duration_multiplier (const DerateBreakerConfig *c
  * @multiplier: by how much the open duration grows at each reopening without a healthy spell, 1 to
  *   100; 1 by default. It falls one step for each open duration spent closed
  *
- * Sets `open-duration-multiplier`.
+ * Sets `open-duration-multiplier`. Closing alone takes it down no step, so that a service that
+ * flaps is left alone for longer and longer; Envoy ejects hosts so, while Polly and Resilience4j
+ * begin anew after one good probe. There is no function to draw the durations from.
  *
  * Since: 1.0
  */
@@ -223,7 +225,8 @@ derate_breaker_config_get_success_threshold (const DerateBreakerConfig *config)
  * @config: a config
  * @successes: how many successes while half-open close the breaker, at least 1; 2 by default
  *
- * Sets `success-threshold`.
+ * Sets `success-threshold`. One lucky answer is no recovery; with 1 it is, as in most libraries.
+ * Any failure opens the breaker again; a neutral outcome does neither and gives its permit back.
  *
  * Since: 1.0
  */
@@ -259,7 +262,9 @@ derate_breaker_config_get_half_open_lease (const DerateBreakerConfig *config)
  * @lease: after how many microseconds a call let through while half-open is taken as failed; 0 =
  *   open-duration (60 s if that is 0), the default
  *
- * Sets `half-open-lease`.
+ * Sets `half-open-lease`. It runs for each permit. A hung probe so opens the breaker again, or by
+ * rate counts as one failure of those that decide together, and its own answer changes nothing any
+ * more. Resilience4j limits the whole stay instead, and not by default.
  *
  * Since: 1.0
  */
@@ -296,7 +301,8 @@ derate_breaker_config_get_half_open_decision (const DerateBreakerConfig *config)
  *
  * Sets `half-open-decision`. By rate, half-open-max-calls is how many permits there are in all, not
  * at once: that many outcomes decide together, as they do in Resilience4j, against
- * failure-rate-threshold and slow-call-rate-threshold, and success-threshold is not used.
+ * failure-rate-threshold and slow-call-rate-threshold, and success-threshold is not used. They
+ * decide when all are there; Cockatiel opens as soon as the failures suffice.
  *
  * Since: 1.0
  */

@@ -240,7 +240,8 @@ leave_forced_locked (DerateBreaker *self, gint64 now)
  *
  * Changes the mode, which outranks every timer. Forced-open opens the breaker; back to normal it is
  * closed if it was closed before, else half-open. Disabled and metrics-only close it. Every window
- * begins empty.
+ * begins empty; the statistics stay. Who sets a mode last is obeyed: it is not counted how often it
+ * was set.
  *
  * Since: 1.0
  */

@@ -167,6 +167,8 @@ acquire_slowly (DerateBreaker *self, DeratePermit *permit, GError **error)
  *   derate_permit_fail (&permit, error);
  * ```
  *
+ * Nobody waits: who finds the probes of a half-open breaker out is refused at once.
+ *
  * While the breaker is closed and nothing fails this takes no lock and writes nothing that another
  * thread reads. May be called from any thread.
  *

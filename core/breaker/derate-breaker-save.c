@@ -77,7 +77,8 @@ restore_open_locked (DerateBreaker *self, gint64 now, gint64 left)
  * @error: return location for a %DERATE_ERROR_INVALID_ARGUMENT
  *
  * Goes on where another breaker was: one that was open stays so for the rest of its time, and is
- * half-open if that has passed. Statistics begin anew.
+ * half-open if that has passed. Statistics, the window and the answers of probes begin anew. There
+ * is no other initial state: derate_breaker_trip() a new breaker for one that begins open.
  *
  * Returns: %TRUE when @saved made sense
  *
