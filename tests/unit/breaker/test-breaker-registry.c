@@ -296,6 +296,64 @@ test_metrics (void)
   g_assert_null (strstr (gone, "name=\"b\""));
 }
 
+static void
+assert_series (DerateMetricsRegistry *metrics, const char *const *lines)
+{
+  g_autofree char *text = derate_metrics_registry_render (metrics);
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    assert_line (text, lines[i]);
+}
+
+/* Other settings change the breaker that the name has: its series go on. A breaker made anew, after
+ * the name was given up, is what the scrape shows from then on, from zero, as after a restart. */
+static void
+test_replaced (void)
+{
+  g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (NULL);
+  g_autoptr (DerateMetricsCollector) collector = derate_breaker_collector_new (registry);
+  g_autoptr (DerateMetricsRegistry) metrics = derate_metrics_registry_new ();
+  g_autoptr (DerateBreakerConfig) other = breaker_config_from_words ("failure-threshold=1");
+  g_autoptr (DerateBreaker) breaker = get (registry, "b");
+  g_autoptr (DerateBreaker) again = NULL;
+
+  derate_metrics_registry_add_collector (metrics, collector);
+  finish_call (breaker, TRUE);
+  finish_call (breaker, FALSE);
+  g_assert_true (derate_breaker_reconfigure (breaker, other, NULL));
+  finish_call (breaker, FALSE);
+  assert_series (metrics, (const char *const[]){ "circuit_breaker_requests_total{name=\"b\"} 3",
+                                                 "circuit_breaker_failures_total{name=\"b\"} 2",
+                                                 "circuit_breaker_state{name=\"b\"} 1", NULL });
+
+  derate_breaker_registry_remove (registry, "b");
+  again = get (registry, "b");
+  finish_call (again, TRUE);
+  finish_call (breaker, TRUE); /* refused, and nobody's any more */
+  assert_series (metrics,
+                 (const char *const[]){ "circuit_breaker_requests_total{name=\"b\"} 1",
+                                        "circuit_breaker_calls_blocked_total{name=\"b\"} 0",
+                                        "circuit_breaker_state{name=\"b\"} 0", NULL });
+}
+
+/* What is evicted leaves the scrape. */
+static void
+test_evicted (void)
+{
+  g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (NULL);
+  g_autoptr (DerateMetricsCollector) collector = derate_breaker_collector_new (registry);
+  g_autoptr (DerateMetricsRegistry) metrics = derate_metrics_registry_new ();
+  g_autofree char *text = NULL;
+
+  derate_metrics_registry_add_collector (metrics, collector);
+  derate_breaker_registry_set_max_breakers (registry, 1);
+  g_object_unref (get (registry, "gone"));
+  g_object_unref (get (registry, "there"));
+  text = derate_metrics_registry_render (metrics);
+  g_assert_null (strstr (text, "name=\"gone\""));
+  g_assert_nonnull (strstr (text, "name=\"there\""));
+}
+
 static const struct
 {
   DerateBreakerMode mode;
@@ -408,6 +466,8 @@ main (int argc, char **argv)
   g_test_add_func ("/breaker/trap/18-many-names", test_many_names);
   g_test_add_func ("/breaker/registry/threads", test_one_of_many_threads);
   g_test_add_func ("/breaker/metrics", test_metrics);
+  g_test_add_func ("/breaker/trap/18-evicted-leave-the-scrape", test_evicted);
+  g_test_add_func ("/breaker/trap/19-replaced", test_replaced);
   g_test_add_func ("/breaker/metrics/modes", test_modes_are_no_states);
   g_test_add_func ("/breaker/json", test_json);
   g_test_add_func ("/breaker/stats/copy", test_stats_copy);
