@@ -11,7 +11,8 @@ G_BEGIN_DECLS
  *
  * Who waits has taken a token ahead and is given a time. Then the word is so far ahead that nobody
  * else gets one without waiting, so those who wait alone move it back: who gives up leaves no
- * trace, and each after it comes one interval earlier. */
+ * trace, and each after it comes one interval earlier. That thousands give up at once costs each
+ * of them no more than one does. */
 typedef struct
 {
   gint64 arrival; /* atomic */
@@ -29,7 +30,7 @@ typedef struct
   GList link;
   DerateTurns *turns;
   DerateWait *wait; /* started before it queues */
-  gint64 turn; /* guarded by the mutex */
+  gint64 turn; /* at the latest; guarded by the mutex */
 } DerateTurnWaiter;
 
 void derate_turns_init (DerateTurns *turns,

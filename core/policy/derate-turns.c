@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-turns-private.h"
 
+/* So many of those who wait know their turn exactly. */
+#define FRONT 8
+
 void
 derate_turns_init (DerateTurns *turns, gint64 interval, gint64 burst)
 {
@@ -81,19 +84,24 @@ derate_turns_queue (DerateTurns *turns, gint64 now, gint64 latest, DerateTurnWai
   return TRUE;
 }
 
-/* What it has taken goes to those after it. */
+/* While turns are still to come they are one interval apart, and the last of them is a burst before
+ * the arrival. So what a waiter has given back needs no telling to all behind it: those in front
+ * hear of it, the others when they get there, and until then think that they come later. */
 static void
-give_back_locked (DerateTurnWaiter *waiter)
+hurry_front_locked (DerateTurns *turns)
 {
-  DerateTurns *turns = waiter->turns;
+  gint64 arrival = __atomic_load_n (&turns->arrival, __ATOMIC_RELAXED);
+  gint64 turn = arrival - turns->burst - (gint64)turns->waiters.length * turns->interval;
+  guint n = FRONT;
 
-  for (GList *link = waiter->link.next; link != NULL; link = link->next)
+  for (GList *link = turns->waiters.head; link != NULL && n > 0; link = link->next, n--)
     {
-      DerateTurnWaiter *next = link->data;
+      DerateTurnWaiter *waiter = link->data;
 
-      set_turn_locked (next, next->turn - turns->interval);
+      turn += turns->interval;
+      if (turn < waiter->turn)
+        set_turn_locked (waiter, turn);
     }
-  __atomic_fetch_sub (&turns->arrival, turns->interval, __ATOMIC_RELAXED);
 }
 
 gboolean
@@ -109,8 +117,9 @@ derate_turns_leave (DerateTurnWaiter *waiter, gint64 now, gboolean give_up)
       return FALSE;
     }
   if (!has_come)
-    give_back_locked (waiter);
+    __atomic_fetch_sub (&turns->arrival, turns->interval, __ATOMIC_RELAXED);
   g_queue_unlink (&turns->waiters, &waiter->link);
   __atomic_store_n (&turns->n_waiting, turns->n_waiting - 1, __ATOMIC_RELAXED);
+  hurry_front_locked (turns);
   return has_come;
 }
