@@ -365,7 +365,8 @@ begin (gpointer data)
  *
  * A call that is cancelled ends with %G_IO_ERROR_CANCELLED as soon as that context runs, though its
  * operation may go on for ever: what it answers then is dropped, and only what counts operations
- * under way, such as a bulkhead, still waits for it.
+ * under way, such as a bulkhead, still waits for it. So run the context until they have ended too:
+ * a place in a bulkhead is lost with a context of one's own that is given up before.
  *
  * Since: 1.0
  */
