@@ -243,6 +243,16 @@ class FallbackTest(BreakerTest):
         ask("a", False)
         self.assertEqual((ask("a", True), list(kept.kept)), (5, ["a"]))
 
+    def test_an_answer_that_cannot_be_kept(self):
+        kept = Kept()
+        loop = []
+        loop.append(loop)
+        ask = Derate.with_fallback(kept)(lambda answer: answer)
+        for answer in ("\ud800", "a\0b", {"a\0b": 1}, {"\ud800": 1}, {1: 2}, loop, 2**70):
+            with self.subTest(answer=ascii(answer)):
+                self.assertIs(ask(answer), answer)
+        self.assertEqual(kept.kept, {})
+
     def test_counted_in_the_metrics(self):
         ask = self.guarded(1)
         ask()

@@ -11,18 +11,34 @@ from gi.repository import GLib
 Derate = modules["Derate"]._introspection_module
 
 
-def to_variant(value):
-    """A GVariant of plain Python values; TypeError for any other."""
+def _to_text(text):
+    if "\0" in text:
+        raise ValueError("a text in C ends at its first zero")
+    return text
+
+
+def _to_variant(value):
     if isinstance(value, GLib.Variant):
         return value
-    for kind, code in ((bool, "b"), (int, "x"), (float, "d"), (str, "s"), (bytes, "ay")):
+    if isinstance(value, str):
+        return GLib.Variant("s", _to_text(value))
+    for kind, code in ((bool, "b"), (int, "x"), (float, "d"), (bytes, "ay")):
         if isinstance(value, kind):
             return GLib.Variant(code, value)
     if isinstance(value, dict):
-        return GLib.Variant("a{sv}", {key: to_variant(one) for key, one in value.items()})
+        return GLib.Variant("a{sv}", {_to_text(key): _to_variant(one)
+                                      for key, one in value.items()})
     if isinstance(value, (list, tuple)):
-        return GLib.Variant("av", [to_variant(one) for one in value])
-    raise TypeError(f"{value!r} is not kept: it is no plain value")
+        return GLib.Variant("av", [_to_variant(one) for one in value])
+    raise TypeError("it is no plain value")
+
+
+def to_variant(value):
+    """A GVariant of plain Python values; TypeError for any other, and for what C cannot hold."""
+    try:
+        return _to_variant(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise TypeError(f"a {type(value).__name__} is not kept: {error}") from None
 
 
 class _Value:
