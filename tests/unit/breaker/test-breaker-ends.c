@@ -364,13 +364,16 @@ begin_timed (World *world)
 static void
 end_timed (World *world)
 {
+  guint64 in_flight;
+
   if (world->call != NULL)
     advance (world, TIMEOUT);
   run_until_over (world);
-  g_assert_cmpuint (derate_breaker_get_in_flight (world->breaker), ==, 0);
+  in_flight = derate_breaker_get_in_flight (world->breaker);
   if (world->call != NULL && world->way->how == SUCCEED)
     derate_call_succeed (world->call, g_variant_new_boolean (TRUE));
   g_clear_pointer (&world->call, derate_call_unref);
+  g_assert_cmpuint (derate_breaker_get_in_flight (world->breaker), ==, in_flight);
 }
 
 static const Way ways[] = {
