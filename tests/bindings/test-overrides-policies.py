@@ -78,6 +78,20 @@ class PolicyTest(BreakerTest):
         self.assertIsNone(last.__context__)
         self.assertEqual((self.calls, last.__notes__), (2, ["after 2 attempts"]))
 
+    def test_exceptions_that_c_does_not_understand(self):
+        timeout = Derate.Timeout.new(self.clock, SECOND)
+        for error in (ValueError("a\0b"), ValueError("\ud800"), OSError(2**40, "big"),
+                      GLib.Error("x", "a-domain", 2**40)):
+            def fail():
+                raise error
+            with self.subTest(kind=type(error), args=error.args):
+                caught = None
+                try:
+                    timeout.call(fail)
+                except Exception as other:
+                    caught = other
+                self.assertIs(caught, error)
+
     def test_retries(self):
         """A read is tried again after any failure; a write only where nothing was done."""
         for settings, error, calls in (({"read": True}, OSError(5, "torn"), 2),

@@ -86,6 +86,7 @@ def to_gerror(error):
     or a failure would count as none: what has no text, or none in UTF-8, has its class's name."""
     try:
         text = error.message if isinstance(error, GLib.Error) else f"{type(error).__name__}: {error}"
+        text = text.replace("\0", "\\0")  # C would end it there, and not know it again
         text.encode()
     except Exception:
         text = type(error).__name__
