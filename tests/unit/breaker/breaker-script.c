@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "breaker-script.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -421,6 +422,27 @@ breaker_stories_add (const char *path, const BreakerStory *stories, gsize n_stor
 
       g_test_add_data_func (full, &stories[i], breaker_story_run);
     }
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER TRUE
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER TRUE
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER FALSE
+#endif
+
+gboolean
+breaker_test_is_slow (void)
+{
+  static int known = -1;
+
+  if (known < 0) /* to valgrind's malloc nothing was ever allocated */
+    known = HAS_SANITIZER || mallinfo2 ().uordblks == 0;
+  return known;
 }
 
 void

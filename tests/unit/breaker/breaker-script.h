@@ -3,17 +3,8 @@
 
 #include <derate.h>
 
-/* Under a sanitizer: fewer rounds, and malloc is another. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BREAKER_TEST_IS_SLOW TRUE
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define BREAKER_TEST_IS_SLOW TRUE
-#endif
-#endif
-#ifndef BREAKER_TEST_IS_SLOW
-#define BREAKER_TEST_IS_SLOW FALSE
-#endif
+/* Under a sanitizer or valgrind: fewer rounds, and malloc is another. */
+gboolean breaker_test_is_slow (void);
 
 /* A story of a breaker on a manual clock, as words:
  *   S F N C     a call that succeeds, fails, is neutral, is cancelled: it must be let through

@@ -10,7 +10,7 @@
  * after each. What went before is told when they do not. To do the same again, give --seed what
  * “random seed” said. */
 
-#define N_STEPS (BREAKER_TEST_IS_SLOW ? 100000 : 1000000)
+#define N_STEPS (breaker_test_is_slow () ? 100000 : 1000000)
 #define STEPS_PER_BREAKER 400
 #define MAX_PERMITS 12
 

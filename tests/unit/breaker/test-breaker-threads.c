@@ -127,7 +127,7 @@ test_exact_probes (gconstpointer data)
   Race race;
 
   race_init (&race, words);
-  race.rounds = BREAKER_TEST_IS_SLOW ? 5000 : 10000;
+  race.rounds = breaker_test_is_slow () ? 5000 : 10000;
   race.allowed = wanted->allowed;
   race_run (&race, race_to_probe);
   g_assert_cmpint (g_atomic_int_get (&race.wrong), ==, 0);
