@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Retry, timeout, breaker and fallback around functions of Python's, alone and in a pipeline."""
 import gc
+import itertools
 import sys
+import threading
 import weakref
 
 from gi.repository import GObject
@@ -91,6 +93,26 @@ class PolicyTest(BreakerTest):
                 except Exception as other:
                     caught = other
                 self.assertIs(caught, error)
+
+    def test_the_answer_of_the_attempt_that_won(self):
+        """A hedge's first attempt ends later; its answer is nobody's."""
+        hedge = Derate.Hedge.new(None, 0)
+        for options in ({"idempotent": True}, {"read": True}):
+            numbers = itertools.count(1)
+
+            def ask():
+                number = next(numbers)
+                if number == 1:
+                    lost = threading.Event()
+                    Derate.call_dup_cancellable().connect(lambda *_: lost.set())
+                    lost.wait(10)
+                return number
+            with self.subTest(options=options):
+                self.assertEqual(hedge.protect(**options)(ask)(), 2)
+
+    def test_an_answer_that_equals_nothing(self):
+        answer = float("nan")
+        self.assertIs(self.retry().protect(read=True)(lambda: answer)(), answer)
 
     def test_retries(self):
         """A read is tried again after any failure; a write only where nothing was done."""

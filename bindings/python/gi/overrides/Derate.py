@@ -346,8 +346,8 @@ class Policy(Derate.Policy):
     def _run(self, fn, args, kwargs, plan):
         run = Run(fn, args, kwargs, plan)
         try:
-            _, fallback = super().call(plan.make_request(fn, args, kwargs), run.attempt, None)
-            done, answer = run.get_answer(fallback)
+            value, fallback = super().call(plan.make_request(fn, args, kwargs), run.attempt, None)
+            done, answer = run.get_answer(value, fallback)
             if done:
                 return answer
         except GLib.Error as error:

@@ -4,6 +4,8 @@
 C sees a token for an answer and a GError for an exception; the caller gets what the function
 itself returned or raised.
 """
+import itertools
+
 from gi.importer import modules
 from gi.overrides import _derate_outcome as outcome
 from gi.overrides._derate_fallback import make_key, to_variant
@@ -11,8 +13,17 @@ from gi.repository import Gio, GLib
 
 Derate = modules["Derate"]._introspection_module
 
-# Stands for an answer that is no plain value. No fallback gives it to a caller.
-_TOKEN = GLib.Variant("(s)", ("org.derate.Derate1.Python",))
+_TOKEN = "org.derate.Derate1.Python"
+
+
+def _make_token(number):
+    """Stands for the answer of an attempt that is no plain value. No fallback gives it to a
+    caller."""
+    return GLib.Variant("(su)", (_TOKEN, number))
+
+
+def _is_token(value):
+    return value.get_type_string() == "(su)" and value.get_child_value(0).get_string() == _TOKEN
 
 
 class Plan:
@@ -45,7 +56,8 @@ class Run:
         self._args = args
         self._kwargs = kwargs
         self._plan = plan
-        self._answer = None
+        self._numbers = itertools.count()
+        self._answers = []  # (what C was told, the answer); a hedge's attempts are in two threads
         self._failed = []  # (what C was told, the exception), oldest first
         self._exception = None
 
@@ -57,8 +69,9 @@ class Run:
                 outcome.check_answer(self._fn, answer)
         except BaseException as error:
             raise self._tell(error) from None
-        self._answer = answer
-        return self._to_variant(answer)
+        told = self._to_variant(answer)
+        self._answers.append((told, answer))
+        return told
 
     def _tell(self, error):
         """What is neutral to a breaker is as good as cancelled to the others."""
@@ -73,18 +86,18 @@ class Run:
     def _to_variant(self, answer):
         """A read's answer, since a fallback may keep it."""
         if not self._plan.read:
-            return _TOKEN
+            return _make_token(next(self._numbers))
         try:
             return to_variant(answer)
         except (TypeError, OverflowError):
-            return _TOKEN
+            return _make_token(next(self._numbers))
 
-    def get_answer(self, fallback):
+    def get_answer(self, value, fallback):
         """The answer, and whether there is one: a fallback may have kept a mere token."""
         if fallback is None:
-            return True, self._answer
+            return True, next(answer for told, answer in self._answers if told.equal(value))
         value = fallback.get_value()
-        if not value.equal(_TOKEN):
+        if not _is_token(value):
             return True, value.unpack()
         self._exception = self._failed[-1][1] if self._failed else GLib.Error.new_literal(
             Derate.error_quark(), "the fallback has no answer to that call",
