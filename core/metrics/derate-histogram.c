@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "derate-metric-family-private.h"
+#include "derate-histogram-private.h"
 
 /**
  * DerateHistogram:
@@ -42,14 +42,33 @@ derate_histogram_new (const double *bounds, guint n_bounds)
       ->root;
 }
 
-/* The first bucket whose bound is not less than @value. Few bounds are faster to walk than to
- * halve. */
-static guint
+DerateHistogram *
+derate_histogram_new_for_spans (void)
+{
+  DerateHistogram *histogram = derate_histogram_new (NULL, 0);
+
+  histogram->series.spans = derate_metric_default_spans ();
+  histogram->series.counts_spans = TRUE;
+  return histogram;
+}
+
+void
+derate_histogram_count_span_slowly (DerateHistogram *histogram, guint bucket, GTimeSpan span)
+{
+  DerateShardSlot slot = histogram->series.slot;
+
+  derate_shard_add_slowly (slot + bucket, 1);
+  derate_shard_add_slowly (slot + histogram->series.n_bounds + 1, (guint64)span);
+}
+
+/* The first bucket whose bound is not less than @value, by bounds that end in infinity. Few are
+ * faster to walk than to halve. */
+static inline guint
 find_bucket (const double *bounds, guint n, double value)
 {
   guint low = 0;
 
-  while (n > 16)
+  while (G_UNLIKELY (n > 16))
     {
       guint half = n / 2;
 
@@ -61,9 +80,18 @@ find_bucket (const double *bounds, guint n, double value)
       else
         n = half;
     }
-  for (guint end = low + n; low < end && bounds[low] < value; low++)
-    ;
+  while (bounds[low] < value)
+    low++;
   return low;
+}
+
+G_NO_INLINE static void
+count_slowly (DerateHistogram *histogram, guint bucket, double seconds)
+{
+  DerateShardSlot slot = histogram->series.slot;
+
+  derate_shard_add_slowly (slot + bucket, 1);
+  derate_shard_add_double_slowly (slot + histogram->series.n_bounds + 1, seconds);
 }
 
 /**
@@ -79,8 +107,6 @@ find_bucket (const double *bounds, guint n, double value)
 void
 derate_histogram_observe (DerateHistogram *histogram, double seconds)
 {
-  DerateMetricFamily *family;
-  DerateShardSlot slot;
   guint64 *cells;
   guint bucket;
 
@@ -88,18 +114,15 @@ derate_histogram_observe (DerateHistogram *histogram, double seconds)
 
   if (G_UNLIKELY (isnan (seconds)))
     return;
-  family = histogram->series.family;
-  slot = histogram->series.slot;
-  bucket = find_bucket (family->bounds, family->n_bounds, seconds);
-  cells = derate_shard_peek_cells (slot);
-  if (G_LIKELY (cells != NULL))
+  bucket = find_bucket (histogram->series.bounds, histogram->series.n_bounds, seconds);
+  cells = derate_shard_peek_cells (histogram->series.slot);
+  if (G_UNLIKELY (cells == NULL))
     {
-      derate_shard_bump (cells + bucket, 1);
-      derate_shard_bump_double (cells + family->n_bounds + 1, seconds);
+      count_slowly (histogram, bucket, seconds);
       return;
     }
-  derate_shard_add_slowly (slot + bucket, 1);
-  derate_shard_add_double_slowly (slot + family->n_bounds + 1, seconds);
+  derate_shard_bump (cells + bucket, 1);
+  derate_shard_bump_double (cells + histogram->series.n_bounds + 1, seconds);
 }
 
 /**
@@ -139,7 +162,7 @@ derate_histogram_get_sum (DerateHistogram *histogram)
 {
   g_return_val_if_fail (histogram != NULL && histogram->series.slot != 0, 0);
 
-  return derate_shard_sum_double (histogram->series.slot + histogram->series.family->n_bounds + 1);
+  return derate_metric_series_get_sum (&histogram->series);
 }
 
 /**

@@ -22,8 +22,15 @@ struct _DerateMetricSeries
 {
   DerateMetricFamily *family;
   DerateShardSlot slot; /* counter, histogram; 0 in the handle of a family with labels */
-  gboolean is_series;   /* FALSE in that handle */
-  guint64 bits;         /* gauge: a double */
+  guint16 n_bounds;     /* histogram: its family's, at hand */
+  guint8 is_series;     /* FALSE in that handle */
+  guint8 counts_spans;  /* histogram: of derate_histogram_new_for_spans () */
+  union
+  {
+    guint64 bits;         /* gauge: a double */
+    const double *bounds; /* histogram: its family's, at hand */
+    const GTimeSpan *spans; /* the same if it counts spans */
+  };
   guint64 hash;
   DerateMetricSeries *next; /* in the order of making; read without the lock */
   const char *values;       /* the label values, each ended by NUL */
@@ -54,7 +61,7 @@ struct _DerateMetricFamily
   DerateMetricType type;
   char **label_names;
   guint n_labels;
-  const double *bounds;
+  const double *bounds; /* and infinity behind them */
   guint n_bounds;
 
   GMutex mutex;
@@ -90,10 +97,14 @@ DerateMetricSeries *derate_metric_family_with (DerateMetricFamily *family,
 DerateMetricSeries *derate_metric_family_first (DerateMetricFamily *family);
 DerateMetricSeries *derate_metric_series_next (DerateMetricSeries *series);
 
+/* Of a histogram, in seconds. */
+double derate_metric_series_get_sum (const DerateMetricSeries *series);
+
 guint64 derate_metric_family_get_dropped (DerateMetricFamily *family);
 
 /* Bounds that rise and are finite; @bounds NULL is the default. */
 const double *derate_metric_default_bounds (guint *n_bounds);
+const GTimeSpan *derate_metric_default_spans (void); /* the same in microseconds */
 gboolean derate_metric_bounds_are_valid (const double *bounds,
                                          guint         n_bounds);
 

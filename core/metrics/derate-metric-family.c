@@ -19,13 +19,25 @@ typedef struct
 } Table;
 
 static const double default_bounds[] = {
-  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, INFINITY,
 };
+
+static const GTimeSpan default_spans[] = {
+  1000,   2500,   5000,    10000,   25000,   50000,      100000,
+  250000, 500000, 1000000, 2500000, 5000000, G_MAXINT64,
+};
+G_STATIC_ASSERT (G_N_ELEMENTS (default_spans) == G_N_ELEMENTS (default_bounds));
+
+const GTimeSpan *
+derate_metric_default_spans (void)
+{
+  return default_spans;
+}
 
 const double *
 derate_metric_default_bounds (guint *n_bounds)
 {
-  *n_bounds = G_N_ELEMENTS (default_bounds);
+  *n_bounds = G_N_ELEMENTS (default_bounds) - 1;
   return default_bounds;
 }
 
@@ -56,6 +68,18 @@ derate_metric_label_is_valid (const char *label)
          !g_str_has_prefix (label, "__");
 }
 
+/* With infinity behind them, where a search ends. */
+static double *
+copy_bounds (const double *bounds, guint n_bounds)
+{
+  double *copy = g_new (double, n_bounds + 1);
+
+  for (guint i = 0; i < n_bounds; i++)
+    copy[i] = bounds[i];
+  copy[n_bounds] = INFINITY;
+  return copy;
+}
+
 /* Cells of one series: a counter's one, or a histogram's buckets with +Inf and its sum. */
 static guint
 count_cells (const DerateMetricFamily *family)
@@ -78,6 +102,11 @@ init_series (DerateMetricSeries *series, DerateMetricFamily *family)
 
   series->family = family;
   series->is_series = TRUE;
+  if (family->type == DERATE_METRIC_TYPE_HISTOGRAM)
+    {
+      series->bounds = family->bounds;
+      series->n_bounds = (guint16)family->n_bounds;
+    }
   series->slot = n_cells > 0 ? derate_shard_alloc (n_cells) : 0;
 }
 
@@ -98,7 +127,7 @@ derate_metric_family_new (const char *name,
   family->n_labels = label_names != NULL ? g_strv_length ((char **)label_names) : 0;
   if (type == DERATE_METRIC_TYPE_HISTOGRAM)
     {
-      family->bounds = bounds != NULL ? g_memdup2 (bounds, n_bounds * sizeof *bounds)
+      family->bounds = bounds != NULL ? copy_bounds (bounds, n_bounds)
                                       : derate_metric_default_bounds (&n_bounds);
       family->n_bounds = n_bounds;
     }
@@ -370,6 +399,16 @@ DerateMetricSeries *
 derate_metric_series_next (DerateMetricSeries *series)
 {
   return __atomic_load_n (&series->next, __ATOMIC_ACQUIRE);
+}
+
+double
+derate_metric_series_get_sum (const DerateMetricSeries *series)
+{
+  DerateShardSlot cell = series->slot + series->n_bounds + 1;
+
+  if (series->counts_spans)
+    return (double)(gint64)derate_shard_sum (cell) / G_USEC_PER_SEC;
+  return derate_shard_sum_double (cell);
 }
 
 guint64

@@ -374,7 +374,7 @@ append_histogram_series (FamilyText *family, const char *labels, DerateMetricSer
 {
   const DerateMetricFamily *own = series->family;
   g_autofree guint64 *cumulative = g_new (guint64, own->n_bounds + 1);
-  double sum = derate_shard_sum_double (series->slot + own->n_bounds + 1);
+  double sum = derate_metric_series_get_sum (series);
   guint64 count = 0;
 
   for (guint i = 0; i <= own->n_bounds; i++)

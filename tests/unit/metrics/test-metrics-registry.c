@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "derate-error.h"
+#include "derate-histogram-private.h"
 #include "derate-metrics-registry.h"
 #include "derate-process-collector.h"
 
@@ -178,6 +179,37 @@ test_many_bounds (void)
       line = g_strdup_printf ("h_bucket{le=\"+Inf\"} %u", n + 1);
       assert_line (text, line);
     }
+}
+
+/* What counts spans puts each where its seconds would go, and sums up without rounding. */
+static void
+test_spans (void)
+{
+  g_autoptr (DerateHistogram) spans = derate_histogram_new_for_spans ();
+  g_autoptr (DerateHistogram) seconds = derate_histogram_new (NULL, 0);
+  guint n_bounds;
+  const double *bounds = derate_metric_default_bounds (&n_bounds);
+  GTimeSpan sum = 0;
+
+  for (guint i = 0; i < n_bounds; i++)
+    for (int offset = -1; offset <= 1; offset++)
+      {
+        GTimeSpan span = (GTimeSpan)(bounds[i] * G_USEC_PER_SEC + 0.5) + offset;
+
+        derate_histogram_count_span (spans, span);
+        derate_histogram_observe (seconds, (double)span / G_USEC_PER_SEC);
+        sum += span;
+      }
+  for (guint i = 0; i <= n_bounds; i++)
+    {
+      g_assert_cmpuint (derate_shard_sum (seconds->series.slot + i), >, 0);
+      g_assert_cmpuint (derate_shard_sum (spans->series.slot + i), ==,
+                        derate_shard_sum (seconds->series.slot + i));
+    }
+  g_assert_cmpuint (derate_histogram_get_count (spans), ==, 3 * n_bounds);
+  g_assert_cmpfloat (derate_histogram_get_sum (spans), ==, (double)sum / G_USEC_PER_SEC);
+  derate_histogram_count_span (spans, -2 * sum);
+  g_assert_cmpfloat (derate_histogram_get_sum (spans), ==, -(double)sum / G_USEC_PER_SEC);
 }
 
 static void
@@ -596,6 +628,7 @@ main (int argc, char **argv)
   g_test_add_func ("/metrics-registry/gauge", test_gauge);
   g_test_add_func ("/metrics-registry/histogram", test_histogram);
   g_test_add_func ("/metrics-registry/many-bounds", test_many_bounds);
+  g_test_add_func ("/metrics-registry/spans", test_spans);
   g_test_add_func ("/metrics-registry/labels", test_labels);
   g_test_add_func ("/metrics-registry/cap", test_cap);
   g_test_add_func ("/metrics-registry/same-again", test_same_again);
