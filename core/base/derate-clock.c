@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-clock-private.h"
 
-#include <time.h>
-
 /**
  * DerateClock:
  *
@@ -38,19 +36,10 @@ struct _DerateSystemClock
 
 G_DEFINE_FINAL_TYPE (DerateSystemClock, derate_system_clock, DERATE_TYPE_CLOCK)
 
-static inline gint64
-read_kernel_clock (clockid_t id)
+gint64
+derate_clock_get_system_time (DerateClock *clock)
 {
-  struct timespec time = { 0 };
-
-  clock_gettime (id, &time);
-  return (gint64)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
-}
-
-static gint64
-derate_system_clock_get_time (DerateClock *clock)
-{
-  return read_kernel_clock (CLOCK_MONOTONIC); /* as g_get_monotonic_time () does */
+  return derate_clock_read_kernel (CLOCK_MONOTONIC); /* as g_get_monotonic_time () does */
 }
 
 static gint64
@@ -91,7 +80,7 @@ derate_system_clock_class_init (DerateSystemClockClass *klass)
 {
   DerateClockClass *clock_class = DERATE_CLOCK_CLASS (klass);
 
-  clock_class->get_time = derate_system_clock_get_time;
+  clock_class->get_time = derate_clock_get_system_time;
   clock_class->get_real_time = derate_system_clock_get_real_time;
   clock_class->create_source = derate_system_clock_create_source;
   clock_class->set_deadline = derate_system_clock_set_deadline;
@@ -134,12 +123,7 @@ derate_clock_get_system (void)
 gint64
 derate_clock_get_time (DerateClock *clock)
 {
-  DerateClockClass *klass = DERATE_CLOCK_GET_CLASS (clock);
-
-  /* Each call that is measured comes here twice. */
-  if (G_LIKELY (klass->get_time == derate_system_clock_get_time))
-    return read_kernel_clock (CLOCK_MONOTONIC);
-  return klass->get_time (clock);
+  return derate_clock_read (clock);
 }
 
 /**
@@ -201,13 +185,15 @@ derate_clock_read_coarsely (DerateClock *clock)
 {
   DerateClockClass *klass = DERATE_CLOCK_GET_CLASS (clock);
 
-  if (klass->get_time == derate_system_clock_get_time)
-    return read_kernel_clock (CLOCK_MONOTONIC_COARSE);
+  if (klass->get_time == derate_clock_get_system_time)
+    return derate_clock_read_kernel (CLOCK_MONOTONIC_COARSE);
   return klass->get_time (clock);
 }
 
 GTimeSpan
 derate_clock_read_time_asleep (void)
 {
-  return MAX (read_kernel_clock (CLOCK_BOOTTIME) - read_kernel_clock (CLOCK_MONOTONIC), 0);
+  return MAX (derate_clock_read_kernel (CLOCK_BOOTTIME) -
+                  derate_clock_read_kernel (CLOCK_MONOTONIC),
+              0);
 }

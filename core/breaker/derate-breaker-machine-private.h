@@ -239,6 +239,8 @@ void derate_breaker_adopt_settings_locked (DerateBreaker *self,
 void derate_breaker_record (DerateBreaker          *self,
                             const DeratePermitData *permit,
                             DerateOutcome           outcome);
+void derate_breaker_record_measured (DerateBreaker    *self,
+                                     DeratePermitData *data);
 DerateOutcome derate_breaker_judge (DerateBreaker *self,
                                     const GError  *error);
 

@@ -97,15 +97,24 @@ take (DeratePermitData *data, DeratePermitData *taken)
   return taken->breaker;
 }
 
-/* All but one more success of a breaker that is closed, quiet and does not measure. */
 G_NO_INLINE static void
-succeed_slowly (DeratePermitData *data)
+end (DeratePermitData *data, DerateOutcome outcome)
 {
   DeratePermitData taken;
   DerateBreaker *breaker = take (data, &taken);
 
   if (breaker != NULL)
-    derate_breaker_record (breaker, &taken, OUTCOME_SUCCESS);
+    derate_breaker_record (breaker, &taken, outcome);
+}
+
+/* All but one more success of a breaker that is closed, quiet and does not measure. */
+G_NO_INLINE static void
+succeed_slowly (DeratePermitData *data)
+{
+  if (G_LIKELY ((data->word & (WORD_SHARED | WORD_UNCOUNTED)) == 0) && G_LIKELY (data->start != 0))
+    derate_breaker_record_measured (data->breaker, data);
+  else
+    end (data, OUTCOME_SUCCESS);
 }
 
 /**
@@ -175,9 +184,5 @@ derate_permit_fail (DeratePermit *permit, const GError *error)
 void
 derate_permit_cancel (DeratePermit *permit)
 {
-  DeratePermitData taken;
-  DerateBreaker *breaker = take ((DeratePermitData *)permit, &taken);
-
-  if (breaker != NULL)
-    derate_breaker_record (breaker, &taken, OUTCOME_NEUTRAL);
+  end ((DeratePermitData *)permit, OUTCOME_NEUTRAL);
 }
