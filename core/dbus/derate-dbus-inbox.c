@@ -24,7 +24,7 @@ derate_dbus_inbox_new (DerateClock *clock, GSource *source)
   DerateDbusInbox *inbox = g_atomic_rc_box_new0 (DerateDbusInbox);
 
   inbox->waker = derate_waker_new (clock);
-  derate_waker_set_source (inbox->waker, source);
+  derate_waker_set_source (inbox->waker, source, g_source_get_context (source));
   g_mutex_init (&inbox->mutex);
   g_queue_init (&inbox->letters);
   return inbox;
@@ -105,5 +105,5 @@ derate_dbus_inbox_close (DerateDbusInbox *inbox)
   g_mutex_lock (&inbox->mutex);
   inbox->closed = TRUE;
   g_mutex_unlock (&inbox->mutex);
-  derate_waker_set_source (inbox->waker, NULL);
+  derate_waker_set_source (inbox->waker, NULL, NULL);
 }

@@ -46,6 +46,7 @@ struct _DerateDegradationManager
   GPtrArray *listeners;
   guint last_listener;
 
+  GMainContext *timer_context; /* whoever moves a deadline holds it, as GLib does not */
   GSource *tick_source;
   GSource *expiry_source;
 };

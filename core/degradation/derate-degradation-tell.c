@@ -111,6 +111,7 @@ derate_degradation_manager_store_holds (DerateDegradationManager *self)
 /* What is to be done next, taken under the mutex. */
 typedef struct
 {
+  GMainContext *context; /* of `expiry`: another thread may stop the manager meanwhile */
   GSource *expiry; /* to be set to `deadline` */
   gint64 deadline;
   DerateDegradationEvent *event; /* to be told to `listeners` */
@@ -127,6 +128,7 @@ take_task (DerateDegradationManager *self, Task *task)
   if (self->deadline_moved && self->expiry_source != NULL)
     {
       self->deadline_moved = FALSE;
+      task->context = g_main_context_ref (self->timer_context);
       task->expiry = g_source_ref (self->expiry_source);
       task->deadline = derate_hold_set_get_deadline (&self->decider.holds);
       return TRUE;
@@ -167,6 +169,7 @@ derate_degradation_manager_tell (DerateDegradationManager *self)
       if (task.event != NULL)
         tell_one (self, task.event, task.listeners);
       g_clear_pointer (&task.expiry, g_source_unref);
+      g_clear_pointer (&task.context, g_main_context_unref);
       g_clear_pointer (&task.listeners, g_ptr_array_unref);
     }
 }

@@ -84,6 +84,7 @@ derate_degradation_manager_start (DerateDegradationManager *self, GMainContext *
 
   derate_degradation_manager_stop (self);
   g_mutex_lock (&self->mutex);
+  self->timer_context = g_main_context_ref (g_source_get_context (tick));
   self->tick_source = g_steal_pointer (&tick);
   self->expiry_source = g_steal_pointer (&expiry);
   self->deadline_moved = TRUE;
@@ -94,10 +95,12 @@ derate_degradation_manager_start (DerateDegradationManager *self, GMainContext *
 void
 derate_degradation_manager_stop (DerateDegradationManager *self)
 {
+  g_autoptr (GMainContext) context = NULL;
   g_autoptr (GSource) tick = NULL;
   g_autoptr (GSource) expiry = NULL;
 
   g_mutex_lock (&self->mutex);
+  context = g_steal_pointer (&self->timer_context);
   tick = g_steal_pointer (&self->tick_source);
   expiry = g_steal_pointer (&self->expiry_source);
   g_mutex_unlock (&self->mutex);
@@ -129,6 +132,7 @@ derate_degradation_manager_set_recovery (DerateDegradationManager *manager,
 {
   gint64 now;
   gint64 next;
+  g_autoptr (GMainContext) context = NULL;
   g_autoptr (GSource) source = NULL;
 
   g_return_if_fail (DERATE_IS_DEGRADATION_MANAGER (manager));
@@ -144,7 +148,10 @@ derate_degradation_manager_set_recovery (DerateDegradationManager *manager,
   manager->decider.recovery.damping = damping;
   next = derate_recovery_next_tick (&manager->decider.recovery, now);
   if (manager->tick_source != NULL)
-    source = g_source_ref (manager->tick_source);
+    {
+      context = g_main_context_ref (manager->timer_context);
+      source = g_source_ref (manager->tick_source);
+    }
   g_mutex_unlock (&manager->mutex);
   if (source != NULL)
     derate_clock_source_set_deadline (manager->clock, source, next);

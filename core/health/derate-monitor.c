@@ -448,7 +448,7 @@ derate_monitor_start (DerateMonitor *monitor)
   if (!fresh)
     return;
   g_atomic_int_set (&monitor->ready, FALSE);
-  derate_waker_set_source (monitor->waker, source);
+  derate_waker_set_source (monitor->waker, source, monitor->check_context);
   g_source_attach (source, monitor->check_context);
 }
 
@@ -465,7 +465,7 @@ derate_monitor_stop (DerateMonitor *monitor)
   if (source == NULL)
     return;
   services = derate_monitor_dup_services (monitor);
-  derate_waker_set_source (monitor->waker, NULL);
+  derate_waker_set_source (monitor->waker, NULL, NULL);
   g_source_destroy (source);
   for (guint i = 0; i < services->len; i++)
     derate_service_detach (g_ptr_array_index (services, i));

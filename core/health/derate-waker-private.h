@@ -12,9 +12,11 @@ typedef struct _DerateWaker DerateWaker;
 
 DerateWaker *derate_waker_new (DerateClock *clock);
 
-/* The source to wake; NULL to wake nothing any more. */
-void derate_waker_set_source (DerateWaker *waker,
-                              GSource     *source);
+/* The source to wake, and the context that it is or will be attached to; NULL to wake nothing any
+ * more. */
+void derate_waker_set_source (DerateWaker  *waker,
+                              GSource      *source,
+                              GMainContext *context);
 
 void derate_waker_wake (DerateWaker *waker);
 

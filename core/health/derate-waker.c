@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-waker-private.h"
 
-/* Threads: the mutex guards `source`; `woken` is atomic. wake () sets the flag before it moves the
- * deadline and sleep_until () looks at it after, so one of the two always leaves the source due. */
+/* Threads: the mutex guards `source` and its context, which g_source_set_ready_time () reads
+ * without holding it, so whoever moves the deadline does; `woken` is atomic. wake () sets the flag
+ * before it moves the deadline and sleep_until () looks at it after, so one of the two always
+ * leaves the source due. */
 struct _DerateWaker
 {
   DerateClock *clock;
   GMutex mutex;
   GSource *source;
+  GMainContext *context;
   gint woken;
 };
 
@@ -17,6 +20,7 @@ waker_clear (gpointer data)
   DerateWaker *waker = data;
 
   g_clear_pointer (&waker->source, g_source_unref);
+  g_clear_pointer (&waker->context, g_main_context_unref);
   g_object_unref (waker->clock);
   g_mutex_clear (&waker->mutex);
 }
@@ -44,24 +48,31 @@ derate_waker_unref (DerateWaker *waker)
 }
 
 void
-derate_waker_set_source (DerateWaker *waker, GSource *source)
+derate_waker_set_source (DerateWaker *waker, GSource *source, GMainContext *context)
 {
+  g_autoptr (GMainContext) old_context = NULL;
   g_autoptr (GSource) old = NULL;
 
   g_mutex_lock (&waker->mutex);
   old = waker->source;
+  old_context = waker->context;
   waker->source = source != NULL ? g_source_ref (source) : NULL;
+  waker->context = context != NULL ? g_main_context_ref (context) : NULL;
   g_mutex_unlock (&waker->mutex);
 }
 
 static void
 set_deadline (DerateWaker *waker, gint64 deadline)
 {
+  g_autoptr (GMainContext) context = NULL;
   g_autoptr (GSource) source = NULL;
 
   g_mutex_lock (&waker->mutex);
   if (waker->source != NULL)
-    source = g_source_ref (waker->source);
+    {
+      context = g_main_context_ref (waker->context);
+      source = g_source_ref (waker->source);
+    }
   g_mutex_unlock (&waker->mutex);
   if (source != NULL && !g_source_is_destroyed (source))
     derate_clock_source_set_deadline (waker->clock, source, deadline);

@@ -532,7 +532,7 @@ test_waker (MonitorFixture *f, gconstpointer data)
   derate_waker_wake (waker); /* nobody there */
   g_source_set_callback (source, count_call, &n_calls, NULL);
   g_source_attach (source, NULL);
-  derate_waker_set_source (waker, source);
+  derate_waker_set_source (waker, source, g_source_get_context (source));
   derate_waker_begin (waker);
   derate_waker_sleep_until (waker, derate_clock_get_time (f->clock) + SECOND);
   monitor_fixture_advance (f, 0);
