@@ -374,7 +374,8 @@ derate_breaker_config_validate (const DerateBreakerConfig *config, GError **erro
  *
  * Makes a config with the defaults that the environment gives: `DEFAULT_FAILURE_THRESHOLD`, and
  * `DEFAULT_RECOVERY_TIMEOUT` in seconds for the open duration. Where they are not set, the
- * built-in.
+ * built-in. With `ENABLE_RESILIENCE=false` a breaker that is made of it, or of a copy, begins in
+ * mode disabled.
  *
  * Returns: (transfer full): the config
  *
@@ -385,10 +386,12 @@ derate_breaker_config_new_from_environment (GError **error)
 {
   g_autoptr (DerateBreakerConfig) config = derate_breaker_config_new ();
   DerateBreakerSettings *settings = derate_breaker_config_edit (config);
+  gboolean enabled;
   double threshold;
   double seconds;
 
-  if (!derate_env_get_number (DERATE_ENV_FAILURE_THRESHOLD, settings->failure_threshold, 0,
+  if (!derate_env_get_boolean (DERATE_ENV_ENABLE, TRUE, &enabled, error) ||
+      !derate_env_get_number (DERATE_ENV_FAILURE_THRESHOLD, settings->failure_threshold, 0,
                               G_MAXINT32, &threshold, error) ||
       !derate_env_get_number (DERATE_ENV_RECOVERY_TIMEOUT, 60.0, 0, 365 * 86400.0, &seconds, error))
     return NULL;
@@ -398,6 +401,7 @@ derate_breaker_config_new_from_environment (GError **error)
               "is not a whole number");
       return NULL;
     }
+  settings->disabled = !enabled;
   settings->failure_threshold = (guint)threshold;
   settings->open_duration = (GTimeSpan)(seconds * G_TIME_SPAN_SECOND);
   return g_steal_pointer (&config);

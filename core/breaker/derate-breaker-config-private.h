@@ -44,6 +44,7 @@ typedef struct
   GTimeSpan half_open_lease; /* 0: open_duration */
   DerateBreakerDecision half_open_decision;
   GTimeSpan ramp_duration; /* 0: none */
+  gboolean disabled; /* ENABLE_RESILIENCE=false: a breaker that is made of it begins so */
   GArray *record; /* (element-type DerateErrorMatch) (nullable) */
   GArray *ignore; /* (element-type DerateErrorMatch) (nullable) */
   DerateBreakerErrorFunc func;

@@ -88,7 +88,7 @@ void
 derate_breaker_init_locked (DerateBreaker *self, gint64 now)
 {
   self->state = DERATE_BREAKER_STATE_CLOSED;
-  self->mode = DERATE_BREAKER_MODE_NORMAL;
+  self->mode = self->settings->disabled ? DERATE_BREAKER_MODE_DISABLED : DERATE_BREAKER_MODE_NORMAL;
   self->state_since = now;
   self->seen_time = now;
   derate_breaker_renew_locked (self);

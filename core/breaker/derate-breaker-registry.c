@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "derate-breaker-private.h"
+#include "derate-env-private.h"
 #include "derate-error.h"
+#include "derate-names-private.h"
 
 /* Threads: the mutex guards the table and the queue. No breaker's mutex is taken while it is held,
  * and no breaker is freed under it. */
@@ -74,7 +76,8 @@ derate_breaker_registry_init (DerateBreakerRegistry *self)
  * derate_breaker_registry_new:
  * @clock: (nullable): the clock of its breakers, or %NULL for the system's
  *
- * Makes an empty registry.
+ * Makes an empty registry. Where `ENABLE_RESILIENCE` is false every breaker that comes into it is
+ * set to mode disabled.
  *
  * Returns: (transfer full): the registry
  *
@@ -84,7 +87,11 @@ DerateBreakerRegistry *
 derate_breaker_registry_new (DerateClock *clock)
 {
   DerateBreakerRegistry *self = g_object_new (DERATE_TYPE_BREAKER_REGISTRY, NULL);
+  gboolean enabled = TRUE;
 
+  /* A value that does not parse is refused where a core or a config is made. */
+  if (derate_env_get_boolean (DERATE_ENV_ENABLE, TRUE, &enabled, NULL))
+    self->disabled = !enabled;
   self->clock = g_object_ref (clock != NULL ? clock : derate_clock_get_system ());
   return self;
 }

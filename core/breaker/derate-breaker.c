@@ -71,7 +71,8 @@ derate_breaker_init (DerateBreaker *self)
  * @config: (nullable): how it decides; one that derate_breaker_config_validate() accepts
  *
  * Makes a closed breaker on the system's clock. Its signals are emitted in the context that is now
- * the thread's default.
+ * the thread's default. Of the environment it only knows what @config does: see
+ * derate_breaker_config_new_from_environment().
  *
  * Returns: (transfer full): the breaker
  *

@@ -80,6 +80,22 @@ class ConfigTest(BreakerTest):
         self.assertEqual(self.make().stats["failure_threshold"], 7)
         self.assertEqual(self.make(failure_threshold=2).stats["failure_threshold"], 2)
 
+    def test_environment_disables(self):
+        GLib.setenv("ENABLE_RESILIENCE", "false", True)
+        self.addCleanup(GLib.unsetenv, "ENABLE_RESILIENCE")
+        registry = Derate.BreakerRegistry.new(None)
+
+        @Derate.circuit_breaker("backend", registry=registry, failure_threshold=1)
+        def fail():
+            raise ValueError("boom")
+        for breaker in (self.make(failure_threshold=1), registry._ensure("other"),
+                        fail.guard.breaker):
+            self.assertEqual(breaker.get_mode(), Derate.BreakerMode.DISABLED)
+            for _ in range(20):
+                with self.assertRaises(ValueError):
+                    breaker.call(fail.__wrapped__)
+            self.assertEqual(breaker.state, "closed")
+
 
 class CallTest(BreakerTest):
     def test_any_object(self):

@@ -274,6 +274,43 @@ test_environment (void)
   g_assert_nonnull (strstr (error->message, "DEFAULT_RECOVERY_TIMEOUT"));
 }
 
+/* A breaker of such a config never opens, until it is told to take part. */
+static void
+test_environment_disables (void)
+{
+  g_autoptr (DerateBreakerConfig) config = NULL;
+  g_autoptr (DerateBreakerConfig) copy = NULL;
+  g_autoptr (DerateBreakerConfig) plain = derate_breaker_config_new ();
+  g_autoptr (DerateBreaker) breaker = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_unsetenv ("DEFAULT_FAILURE_THRESHOLD");
+  g_unsetenv ("DEFAULT_RECOVERY_TIMEOUT");
+  g_setenv ("ENABLE_RESILIENCE", "maybe", TRUE);
+  g_assert_null (derate_breaker_config_new_from_environment (&error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG);
+  g_assert_nonnull (strstr (error->message, "ENABLE_RESILIENCE"));
+
+  g_setenv ("ENABLE_RESILIENCE", "false", TRUE);
+  config = derate_breaker_config_new_from_environment (NULL);
+  g_unsetenv ("ENABLE_RESILIENCE");
+  derate_breaker_config_set_failure_threshold (config, 1);
+  copy = derate_breaker_config_copy (config);
+  breaker = derate_breaker_new ("b", copy);
+  g_assert_cmpint (derate_breaker_get_mode (breaker), ==, DERATE_BREAKER_MODE_DISABLED);
+  for (guint i = 0; i < 20; i++)
+    {
+      g_auto (DeratePermit) permit = DERATE_PERMIT_INIT;
+
+      g_assert_true (derate_breaker_acquire (breaker, &permit, NULL));
+      derate_permit_fail (&permit, NULL);
+    }
+  g_assert_true (derate_breaker_reconfigure (breaker, plain, NULL));
+  g_assert_cmpint (derate_breaker_get_mode (breaker), ==, DERATE_BREAKER_MODE_DISABLED);
+  derate_breaker_set_mode (breaker, DERATE_BREAKER_MODE_NORMAL);
+  g_assert_true (derate_breaker_trip (breaker, NULL));
+}
+
 /* Which errors are failures */
 enum
 {
@@ -414,6 +451,7 @@ main (int argc, char **argv)
   g_test_add_func ("/breaker/config/defaults", test_defaults);
   g_test_add_func ("/breaker/config/copies", test_copies);
   g_test_add_func ("/breaker/config/environment", test_environment);
+  g_test_add_func ("/breaker/config/environment-disables", test_environment_disables);
   g_test_add_func ("/breaker/config/errors", test_errors);
   g_test_add_func ("/breaker/config/error-func", test_error_func_lifetime);
   g_test_add_func ("/breaker/config/nicks", test_nicks);

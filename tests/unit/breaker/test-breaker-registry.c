@@ -165,6 +165,19 @@ test_many_names (void)
   g_assert_cmpuint (list->len, ==, 100);
 }
 
+static void
+test_disabled (void)
+{
+  g_autoptr (DerateBreakerRegistry) registry = NULL;
+  g_autoptr (DerateBreaker) breaker = NULL;
+
+  g_setenv ("ENABLE_RESILIENCE", "false", TRUE);
+  registry = derate_breaker_registry_new (NULL);
+  g_unsetenv ("ENABLE_RESILIENCE");
+  breaker = get (registry, "first");
+  g_assert_cmpint (derate_breaker_get_mode (breaker), ==, DERATE_BREAKER_MODE_DISABLED);
+}
+
 static gpointer
 create_same (gpointer data)
 {
@@ -458,6 +471,7 @@ main (int argc, char **argv)
 {
   breaker_test_init (&argc, &argv);
 
+  g_test_add_func ("/breaker/registry/disabled", test_disabled);
   g_test_add_func ("/breaker/registry/get-or-create", test_get_or_create);
   g_test_add_func ("/breaker/registry/add", test_add);
   g_test_add_func ("/breaker/registry/reset-all", test_reset_all);
