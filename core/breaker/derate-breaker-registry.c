@@ -8,8 +8,9 @@
 #include "derate-error.h"
 #include "derate-names-private.h"
 
-/* Threads: the mutex guards the table and the queue. No breaker's mutex is taken while it is held,
- * and no breaker is freed under it. */
+/* Threads: the mutex guards the table and the queue. A breaker's mutex may be taken while it is
+ * held, to look whether that breaker may go, and never the other way round; no breaker is freed
+ * under it. */
 
 /**
  * DerateBreakerRegistry:
@@ -131,12 +132,15 @@ steal_locked (DerateBreakerRegistry *self, const char *name)
   return breaker;
 }
 
-/* What can go is closed, in its normal mode, and has no call in flight. */
+/* What can go is closed, in the mode that it would be made in, and has no call in flight. */
 static gboolean
-is_idle (DerateBreaker *breaker)
+is_idle_locked (DerateBreakerRegistry *self, DerateBreaker *breaker)
 {
+  DerateBreakerMode mode = derate_breaker_get_mode (breaker);
+
   return derate_breaker_get_state (breaker) == DERATE_BREAKER_STATE_CLOSED &&
-         derate_breaker_get_mode (breaker) == DERATE_BREAKER_MODE_NORMAL &&
+         (mode == DERATE_BREAKER_MODE_NORMAL ||
+          (mode == DERATE_BREAKER_MODE_DISABLED && self->disabled)) &&
          derate_breaker_get_in_flight (breaker) == 0 &&
          derate_breaker_get_retry_after (breaker) == 0; /* a ramp would be lost with it */
 }
@@ -144,50 +148,39 @@ is_idle (DerateBreaker *breaker)
 /* How many are looked at for one that may go, from the one not asked for longest. */
 #define EVICTION_CANDIDATES 16
 
-static GPtrArray *
-list_candidates (DerateBreakerRegistry *self, DerateBreaker *but)
+/* Takes out one that may go, when there are too many; NULL when there is none. Those looked at in
+ * vain go to the front, so that busy ones do not hide those that may go. */
+static DerateBreaker *
+steal_idle_locked (DerateBreakerRegistry *self, DerateBreaker *but)
 {
-  GPtrArray *candidates = g_ptr_array_new_with_free_func (g_object_unref);
+  guint n = MIN (self->recent.length, EVICTION_CANDIDATES);
+  GList *link = self->recent.tail;
 
-  g_mutex_lock (&self->mutex);
-  if (self->max_breakers > 0 && g_hash_table_size (self->entries) > self->max_breakers)
-    for (GList *link = self->recent.tail; link != NULL; link = link->prev)
-      {
-        Entry *entry = link->data;
+  if (self->max_breakers == 0 || self->recent.length <= self->max_breakers)
+    return NULL;
+  for (guint i = 0; i < n; i++)
+    {
+      DerateBreaker *breaker = ((Entry *)link->data)->breaker;
+      GList *previous = link->prev;
 
-        if (candidates->len == EVICTION_CANDIDATES)
-          break;
-        if (entry->breaker != but)
-          g_ptr_array_add (candidates, g_object_ref (entry->breaker));
-      }
-  g_mutex_unlock (&self->mutex);
-  return candidates;
+      if (breaker != but && is_idle_locked (self, breaker))
+        return steal_locked (self, derate_breaker_get_name (breaker));
+      g_queue_unlink (&self->recent, link);
+      g_queue_push_head_link (&self->recent, link);
+      link = previous;
+    }
+  return NULL;
 }
 
 static gboolean
 evict_one (DerateBreakerRegistry *self, DerateBreaker *but)
 {
-  g_autoptr (GPtrArray) candidates = list_candidates (self, but);
+  g_autoptr (DerateBreaker) evicted = NULL;
 
-  for (guint i = 0; i < candidates->len; i++)
-    {
-      DerateBreaker *breaker = g_ptr_array_index (candidates, i);
-      g_autoptr (DerateBreaker) evicted = NULL;
-
-      if (!is_idle (breaker))
-        {
-          /* Back to the front, so that busy ones do not hide those that may go. */
-          g_mutex_lock (&self->mutex);
-          evicted = use_locked (self, derate_breaker_get_name (breaker));
-          g_mutex_unlock (&self->mutex);
-          continue;
-        }
-      g_mutex_lock (&self->mutex);
-      evicted = steal_locked (self, derate_breaker_get_name (breaker));
-      g_mutex_unlock (&self->mutex);
-      return TRUE;
-    }
-  return FALSE;
+  g_mutex_lock (&self->mutex);
+  evicted = steal_idle_locked (self, but);
+  g_mutex_unlock (&self->mutex);
+  return evicted != NULL;
 }
 
 /* Takes a reference; called locked, for a name that is free. */

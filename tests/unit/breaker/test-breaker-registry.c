@@ -165,6 +165,54 @@ test_many_names (void)
   g_assert_cmpuint (list->len, ==, 100);
 }
 
+typedef struct
+{
+  DerateBreakerRegistry *registry;
+  int stop; /* atomic */
+} Crowd;
+
+static gpointer
+create_many (gpointer data)
+{
+  Crowd *crowd = data;
+
+  for (guint i = 0; !g_atomic_int_get (&crowd->stop); i++)
+    g_object_unref (get (crowd->registry, i % 2 == 0 ? "even" : "odd"));
+  return NULL;
+}
+
+/* An open one never goes, also not in place of an idle one of its name that was there before. */
+static void
+test_bound_and_threads (void)
+{
+  g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (NULL);
+  g_autoptr (DerateBreaker) idle = derate_breaker_new ("a", NULL);
+  g_autoptr (DerateBreaker) open = derate_breaker_new ("a", NULL);
+  Crowd crowd = { registry, 0 };
+  guint rounds = breaker_test_is_slow () ? 2000 : 50000;
+  GThread *thread;
+
+  derate_breaker_trip (open, NULL);
+  derate_breaker_registry_set_max_breakers (registry, 1);
+  thread = g_thread_new ("create", create_many, &crowd);
+  for (guint i = 0; i < rounds; i++)
+    {
+      g_autoptr (DerateBreaker) found = NULL;
+
+      derate_breaker_registry_add (registry, idle, NULL);
+      derate_breaker_registry_remove (registry, "a");
+      g_assert_true (derate_breaker_registry_add (registry, open, NULL));
+      if (i % 16 == 0)
+        g_thread_yield ();
+      found = derate_breaker_registry_lookup (registry, "a");
+      g_assert_true (found == open);
+      derate_breaker_registry_remove (registry, "a");
+    }
+  g_atomic_int_set (&crowd.stop, 1);
+  g_thread_join (thread);
+}
+
+/* Where every breaker is disabled, those of a bounded registry go all the same. */
 static void
 test_disabled (void)
 {
@@ -176,6 +224,9 @@ test_disabled (void)
   g_unsetenv ("ENABLE_RESILIENCE");
   breaker = get (registry, "first");
   g_assert_cmpint (derate_breaker_get_mode (breaker), ==, DERATE_BREAKER_MODE_DISABLED);
+  derate_breaker_registry_set_max_breakers (registry, 1);
+  g_object_unref (get (registry, "second"));
+  assert_names (registry, "second");
 }
 
 static gpointer
@@ -478,6 +529,7 @@ main (int argc, char **argv)
   g_test_add_func ("/breaker/trap/18-bound", test_bound);
   g_test_add_func ("/breaker/registry/bound-and-ramp", test_bound_and_ramp);
   g_test_add_func ("/breaker/trap/18-many-names", test_many_names);
+  g_test_add_func ("/breaker/registry/bound-and-threads", test_bound_and_threads);
   g_test_add_func ("/breaker/registry/threads", test_one_of_many_threads);
   g_test_add_func ("/breaker/metrics", test_metrics);
   g_test_add_func ("/breaker/trap/18-evicted-leave-the-scrape", test_evicted);
