@@ -27,6 +27,7 @@ struct _DerateManualClock
 G_DEFINE_FINAL_TYPE (DerateManualClock, derate_manual_clock, DERATE_TYPE_CLOCK)
 
 #define START_TIME G_TIME_SPAN_SECOND
+#define END_TIME (G_MAXINT64 / 2)
 #define START_REAL_TIME (G_GINT64_CONSTANT (1763720000) * G_TIME_SPAN_SECOND)
 
 /* How long advance() waits for a context that another thread runs, in real time: a deadlock in a
@@ -273,7 +274,8 @@ wait_for_foreign_dispatch (DerateManualClock *clock, ManualSource *source, GMain
  * in its own context and with the clock standing at its deadline; a context that this thread may
  * run is run, another thread's is waited for. Returns when they and what they queued in those
  * contexts have run. Real input and output is not waited for. Must not be called from a source of
- * this clock.
+ * this clock. It does not go further than to half of what a time can be, some 146000 years, so that
+ * a span can be added to any of its times.
  *
  * Since: 1.0
  */
@@ -287,7 +289,7 @@ derate_manual_clock_advance (DerateManualClock *clock, GTimeSpan span)
   g_return_if_fail (span >= 0);
 
   g_mutex_lock (&clock->mutex);
-  target = clock->now + span;
+  target = clock->now + MIN (span, END_TIME - clock->now);
   g_mutex_unlock (&clock->mutex);
 
   run_context (own);

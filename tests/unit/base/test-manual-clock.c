@@ -83,6 +83,26 @@ test_stands_still (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (derate_clock_get_real_time (fixture->clock), ==, 1763719945 * SECOND);
 }
 
+/* However far it is told to go, time does not run over. */
+static void
+test_end (Fixture *fixture, gconstpointer data)
+{
+  Timer timers[2];
+  gint64 end;
+
+  start_timer (&timers[0], fixture, 'a', SECOND, NULL);
+  start_timer (&timers[1], fixture, 'n', DERATE_CLOCK_NEVER, NULL);
+  derate_manual_clock_advance (fixture->manual, G_MAXINT64);
+  g_assert_cmpstr (fixture->order->str, ==, "a");
+  end = derate_clock_get_time (fixture->clock);
+  g_assert_cmpint (end, >, 100000 * 365 * G_TIME_SPAN_DAY);
+  g_assert_cmpint (derate_clock_get_real_time (fixture->clock), >, end);
+  derate_manual_clock_advance (fixture->manual, G_MAXINT64);
+  g_assert_cmpint (derate_clock_get_time (fixture->clock), ==, end);
+  for (guint i = 0; i < G_N_ELEMENTS (timers); i++)
+    stop_timer (&timers[i]);
+}
+
 static void
 test_order (Fixture *fixture, gconstpointer data)
 {
@@ -268,6 +288,7 @@ main (int argc, char **argv)
 #define ADD(path, func) \
   g_test_add ("/manual-clock/" path, Fixture, NULL, fixture_set_up, func, fixture_tear_down)
   ADD ("stands-still", test_stands_still);
+  ADD ("end", test_end);
   ADD ("order", test_order);
   ADD ("zero-advance", test_zero_advance);
   ADD ("rearming", test_rearming);
