@@ -253,6 +253,27 @@ class FallbackTest(BreakerTest):
                 self.assertIs(ask(answer), answer)
         self.assertEqual(kept.kept, {})
 
+    def test_a_key_that_fails(self):
+        class Mute:
+            def __repr__(self):
+                raise RuntimeError("nothing to say")
+        kept = Kept()
+        for ask, argument in (
+                (Derate.with_fallback(kept, key=lambda _: boom())(lambda one: one), 5),
+                (Derate.with_fallback(kept, key=lambda _: "\ud800")(lambda one: one), 5),
+                (Derate.with_fallback(kept)(lambda one: one), Mute())):
+            with self.assertLogs("derate", "WARNING") as logs:
+                self.assertIs(ask(argument), argument)
+            self.assertEqual(len(logs.output), 1)
+            self.assertIn("lambda", logs.output[0])
+        self.assertEqual(kept.kept, {})
+
+    def test_a_key_that_fails_for_a_failed_call(self):
+        def late(_one):
+            raise TimeoutError("late")
+        with self.assertRaisesRegex(TimeoutError, "late"):
+            Derate.with_fallback(Kept(), key=lambda _: boom())(late)(5)
+
     def test_counted_in_the_metrics(self):
         ask = self.guarded(1)
         ask()

@@ -2,6 +2,7 @@
 """@with_fallback: who answers for a function that was refused or failed."""
 import functools
 import inspect
+import logging
 import time
 
 from gi.importer import modules
@@ -9,6 +10,7 @@ from gi.overrides import _derate_outcome as outcome
 from gi.repository import GLib
 
 Derate = modules["Derate"]._introspection_module
+_log = logging.getLogger("derate")
 
 
 def _to_text(text):
@@ -94,11 +96,11 @@ class _Strategy:
 class _FailedCall:
     """A call that a fallback is asked to answer."""
 
-    def __init__(self, guard, fn, args, kwargs, error, key):
+    def __init__(self, guard, fn, args, kwargs, error):
         self.args = args
         self.kwargs = kwargs
         self.error = error
-        self.key = key
+        self.key = None
         self.service = guard.name if guard else fn.__qualname__
         self._guard = guard
         self._began = time.monotonic()
@@ -163,21 +165,27 @@ class _Fallback:
         return str(self._key(*args, **kwargs)) if self._key else make_key(self._fn, args, kwargs)
 
     def note(self, args, kwargs, answer):
-        """Gives the real answer to a fallback that keeps answers."""
-        if isinstance(self._answerer, _Strategy):
+        """Gives the real answer to a fallback that keeps answers. What fails here is only logged:
+        the answer is a good one all the same."""
+        if not isinstance(self._answerer, _Strategy):
+            return
+        try:
             self._answerer.note(self._make_key(args, kwargs), answer)
+        except Exception:
+            name = getattr(self._fn, "__qualname__", type(self._fn).__name__)
+            _log.warning("with_fallback: an answer of %s is not kept", name, exc_info=True)
 
     def begin(self, args, kwargs, error):
         """The call to answer, or None when it is not for a fallback."""
         if not self._may_answer(error):
             return None
-        return _FailedCall(self._guard, self._fn, args, kwargs, error,
-                           self._make_key(args, kwargs))
+        return _FailedCall(self._guard, self._fn, args, kwargs, error)
 
     def answer(self, call):
         """Whether there is an answer, and the answer. No exception stays in a frame of its own
         traceback: that would be a cycle."""
         try:
+            call.key = self._make_key(call.args, call.kwargs)
             answer = self._answerer.answer(call)
         except Exception as failure:
             call.end(self._answerer.strategy, failure)
@@ -187,6 +195,7 @@ class _Fallback:
 
     async def answer_async(self, call):
         try:
+            call.key = self._make_key(call.args, call.kwargs)
             answer = self._answerer.answer(call)
             if inspect.isawaitable(answer):
                 answer = await answer
@@ -240,7 +249,8 @@ def with_fallback(fallback, *, record=None, ignore=None, key=None):
     recorded, or a cancellation. When the fallback fails, the caller gets the first exception.
       record, ignore: what is to be answered where no @circuit_breaker stands below
       key: a function of the same arguments that tells one call from another, for a Derate.Fallback
-        that keeps answers
+        that keeps answers. When it fails, a good answer is not kept, and the logger `derate` says
+        why; of a failed call the fallback has failed
     """
     answerer = _make_answerer(fallback)
     judge = outcome.make_judge(record, ignore)
