@@ -66,6 +66,22 @@ estimate_from (const guint64 *counts, guint64 n, double quantile)
   return get_upper_edge (bucket);
 }
 
+/* Moves the window on, so that it began 30 to 60 s ago. When nobody looked for so long that it
+ * would have begun earlier, all that was counted is old but for the ends of calls that took as
+ * long. */
+static void
+rotate_locked (DerateLatency *latency, const guint64 *all, gint64 now)
+{
+  if (latency->rotation == G_MININT64)
+    latency->rotation = now + HALF_WINDOW;
+  if (now < latency->rotation)
+    return;
+  memcpy (latency->old, now - latency->rotation < HALF_WINDOW ? latency->middle : all,
+          sizeof latency->old);
+  memcpy (latency->middle, all, sizeof latency->middle);
+  latency->rotation = now + HALF_WINDOW;
+}
+
 static void
 refresh_locked (DerateLatency *latency, gint64 now)
 {
@@ -74,20 +90,15 @@ refresh_locked (DerateLatency *latency, gint64 now)
   guint64 n = 0;
 
   for (guint i = 0; i < DERATE_LATENCY_BUCKETS; i++)
+    all[i] = derate_shard_sum (latency->cells + i);
+  rotate_locked (latency, all, now);
+  for (guint i = 0; i < DERATE_LATENCY_BUCKETS; i++)
     {
-      all[i] = derate_shard_sum (latency->cells + i);
       counts[i] = all[i] - latency->old[i];
       n += counts[i];
     }
   __atomic_store_n (&latency->estimate, estimate_from (counts, n, latency->quantile),
                     __ATOMIC_RELAXED);
-  if (latency->rotation == G_MININT64)
-    latency->rotation = now + HALF_WINDOW;
-  if (now < latency->rotation)
-    return;
-  memcpy (latency->old, latency->middle, sizeof all);
-  memcpy (latency->middle, all, sizeof all);
-  latency->rotation = now + HALF_WINDOW;
 }
 
 GTimeSpan

@@ -390,6 +390,37 @@ test_latency (void)
   derate_latency_free (latency);
 }
 
+/* What was counted before nobody asked for a long time is old, also a little before that. */
+static void
+test_latency_idle (void)
+{
+  static const struct
+  {
+    GTimeSpan idle;
+    gboolean forgotten;
+  } rows[] = {
+    { 29 * SECOND, FALSE }, { 59 * SECOND, FALSE }, { 60 * SECOND, TRUE }, { 3600 * SECOND, TRUE }
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      DerateLatency *latency = derate_latency_new (.95);
+      gint64 now = SECOND;
+
+      derate_latency_get (latency, now);
+      for (guint k = 0; k < 100; k++)
+        derate_latency_add (latency, SECOND);
+      now += rows[i].idle;
+      g_assert_cmpint (derate_latency_get (latency, now) == 0, ==, rows[i].forgotten);
+      for (guint k = 0; k < 2000; k++)
+        derate_latency_add (latency, 10 * MS);
+      now += SECOND;
+      g_assert_cmpint (derate_latency_get (latency, now), >=, 10 * MS);
+      g_assert_cmpint (derate_latency_get (latency, now), <=, 10 * MS * 9 / 8);
+      derate_latency_free (latency);
+    }
+}
+
 /* Every span is in a bucket that is not an eighth too high. */
 static void
 test_latency_edges (void)
@@ -471,6 +502,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hedge/async/budget", test_budget);
   g_test_add_func ("/hedge/sync/threads", test_threads);
   g_test_add_func ("/hedge/latency", test_latency);
+  g_test_add_func ("/hedge/latency-idle", test_latency_idle);
   g_test_add_func ("/hedge/latency-edges", test_latency_edges);
   g_test_add_func ("/hedge/latency-extremes", test_extreme_latency);
   g_test_add_func ("/hedge/quantile", test_quantile);
