@@ -101,6 +101,23 @@ begin (DerateBulkhead *self)
   return G_UNLIKELY (self->adaptive != NULL) ? derate_clock_get_time (self->clock) : 0;
 }
 
+/* Puts the limit that was learnt in force. Who was overtaken between the two steps, and has set one
+ * that is old by then, sees it and sets the new one. */
+static void
+follow_limit (DerateBulkhead *self)
+{
+  guint limit = derate_adaptive_limit_get (self->adaptive);
+  guint set;
+
+  do
+    {
+      set = limit;
+      derate_places_set_limit (&self->places, set);
+      limit = derate_adaptive_limit_get (self->adaptive);
+    }
+  while (limit != set);
+}
+
 /* Gives the place back. */
 static void
 end (DerateBulkhead *self, gint64 begun, const GError *error)
@@ -114,7 +131,7 @@ end (DerateBulkhead *self, gint64 begun, const GError *error)
       in_flight = derate_places_count_taken (derate_places_read (&self->places));
       if (derate_adaptive_limit_tell (self->adaptive, judge (self, error, now - begun), now,
                                       now - begun, in_flight))
-        derate_places_set_limit (&self->places, derate_adaptive_limit_get (self->adaptive));
+        follow_limit (self);
     }
   derate_places_leave (&self->places);
 }
