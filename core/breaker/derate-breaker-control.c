@@ -102,6 +102,15 @@ derate_breaker_reset (DerateBreaker *breaker)
   derate_breaker_unlock (breaker);
 }
 
+static gboolean
+refuse_mode (DerateBreaker *self, DerateBreakerMode mode, const char *what, GError **error)
+{
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE,
+               "circuit breaker '%s' is in mode %s and does not %s", self->name,
+               derate_breaker_mode_to_nick (mode), what);
+  return FALSE;
+}
+
 /* Whether the mode lets anybody open it. */
 static gboolean
 check_can_open (DerateBreaker *self, GError **error)
@@ -110,10 +119,7 @@ check_can_open (DerateBreaker *self, GError **error)
 
   if (mode == DERATE_BREAKER_MODE_NORMAL || mode == DERATE_BREAKER_MODE_FORCED_OPEN)
     return TRUE;
-  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE,
-               "circuit breaker '%s' is in mode %s and does not open", self->name,
-               derate_breaker_mode_to_nick (mode));
-  return FALSE;
+  return refuse_mode (self, mode, "open", error);
 }
 
 /* Opens; @until 0 as failures would. What is forced open stays so. */
@@ -277,7 +283,7 @@ gboolean
 derate_breaker_move (DerateBreaker *breaker, DerateBreakerState state, GError **error)
 {
   gint64 now = derate_clock_get_time (breaker->clock);
-  gboolean moved = TRUE;
+  gboolean moved;
 
   if (state == DERATE_BREAKER_STATE_OPEN)
     return derate_breaker_trip (breaker, error);
@@ -287,7 +293,10 @@ derate_breaker_move (DerateBreaker *breaker, DerateBreakerState state, GError **
       return TRUE;
     }
   g_mutex_lock (&breaker->mutex);
-  moved = derate_breaker_half_open_locked (breaker, now, error);
+  if (breaker->mode == DERATE_BREAKER_MODE_NORMAL)
+    moved = derate_breaker_half_open_locked (breaker, now, error);
+  else
+    moved = refuse_mode (breaker, breaker->mode, "become half-open", error);
   derate_breaker_unlock (breaker);
   return moved;
 }

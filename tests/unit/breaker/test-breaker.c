@@ -323,6 +323,21 @@ test_edges (void)
   g_assert_cmpint (derate_breaker_get_state (breaker), ==, DERATE_BREAKER_STATE_CLOSED);
 }
 
+/* What is forced open is for nobody to probe. */
+static void
+test_forced_does_not_become_half_open (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (DerateBreaker) breaker = new_breaker ("", clock);
+  g_autoptr (GError) error = NULL;
+
+  derate_breaker_set_mode (breaker, DERATE_BREAKER_MODE_FORCED_OPEN);
+  g_assert_false (derate_breaker_move (breaker, DERATE_BREAKER_STATE_HALF_OPEN, &error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE);
+  g_assert_nonnull (strstr (error->message, "forced-open"));
+  g_assert_cmpint (derate_breaker_get_state (breaker), ==, DERATE_BREAKER_STATE_OPEN);
+}
+
 static void
 test_mode_refuses_to_open (gconstpointer data)
 {
@@ -496,6 +511,7 @@ main (int argc, char **argv)
   breaker_stories_add ("/breaker/backoff", backoff, G_N_ELEMENTS (backoff));
   breaker_stories_add ("/breaker/control", control, G_N_ELEMENTS (control));
   breaker_stories_add ("/breaker/checks", checks, G_N_ELEMENTS (checks));
+  g_test_add_func ("/breaker/mode/forced-not-half-open", test_forced_does_not_become_half_open);
   g_test_add_func ("/breaker/integers", test_integers);
   g_test_add_func ("/breaker/trap/25-break-overflow", test_backoff_overflow);
   g_test_add_func ("/breaker/trap/16-jitter", test_jitter);
