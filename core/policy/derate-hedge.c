@@ -58,15 +58,18 @@ typedef struct
 
 struct _Race
 {
-  guint refs;
+  gatomicrefcount refs;
   DerateHedge *hedge; /* kept by the call */
   DerateAsyncCall *call;
   guint next;
   GCancellable *parent; /* (nullable) */
   gint64 begun;
+  gpointer data;
+
+  /* An attempt that is late, when the call has ended, ends in any thread. */
+  GMutex mutex;
   GSource *timer; /* (nullable) */
   DerateStageDone done; /* NULL once answered */
-  gpointer data;
   Attempt attempts[2];
 };
 
@@ -75,7 +78,7 @@ race_unref (gpointer data)
 {
   Race *race = data;
 
-  if (--race->refs > 0)
+  if (!g_atomic_ref_count_dec (&race->refs))
     return;
   for (guint i = 0; i < 2; i++)
     {
@@ -84,23 +87,44 @@ race_unref (gpointer data)
     }
   g_clear_pointer (&race->timer, g_source_unref);
   g_clear_object (&race->parent);
+  g_mutex_clear (&race->mutex);
   derate_async_call_unref (race->call);
   g_free (race);
 }
 
-/* Takes both. */
-static void
-race_end (Race *race, GVariant *answer, GError *error)
+/* What the end of @attempt decides: NULL when the race goes on, or was over. */
+static DerateStageDone
+race_decide (Race *race, Attempt *attempt, GVariant *answer, GError *error)
 {
-  DerateStageDone done = g_steal_pointer (&race->done);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&race->mutex);
 
+  attempt->is_running = FALSE;
+  attempt->error = error;
+  if (answer == NULL && (race->attempts[0].is_running || race->attempts[1].is_running))
+    return NULL;
+  return g_steal_pointer (&race->done);
+}
+
+/* Whether an attempt is under way yet. Nobody else cancels one. */
+static gboolean
+is_running (Race *race, guint i)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&race->mutex);
+
+  return race->attempts[i].is_running;
+}
+
+/* By who has taken @done. Takes both. */
+static void
+race_end (Race *race, DerateStageDone done, GVariant *answer, GError *error)
+{
   if (race->timer != NULL)
     g_source_destroy (race->timer);
   for (guint i = 0; i < 2; i++)
     if (race->attempts[i].cancellable != NULL)
       {
         derate_cancellable_unchain (race->parent, &race->attempts[i].parent_handler);
-        if (race->attempts[i].is_running)
+        if (is_running (race, i))
           g_cancellable_cancel (race->attempts[i].cancellable);
       }
   derate_async_call_end_stage (race->call, done, race->data, answer, error);
@@ -111,19 +135,18 @@ on_ended (gpointer data, GVariant *answer, GError *error)
 {
   Attempt *attempt = data;
   Race *race = attempt->race;
+  DerateStageDone done = race_decide (race, attempt, answer, error);
 
-  attempt->is_running = FALSE;
-  attempt->error = error;
-  if (race->done == NULL)
+  if (done == NULL)
     g_clear_pointer (&answer, g_variant_unref);
   else if (answer != NULL)
     {
       derate_hedge_note_answer (race->hedge, attempt == &race->attempts[0],
                                 derate_clock_get_time (race->hedge->clock) - race->begun);
-      race_end (race, answer, NULL);
+      race_end (race, done, answer, NULL);
     }
-  else if (!race->attempts[0].is_running && !race->attempts[1].is_running)
-    race_end (race, NULL, g_steal_pointer (&race->attempts[0].error));
+  else
+    race_end (race, done, NULL, g_steal_pointer (&race->attempts[0].error));
   race_unref (race);
 }
 
@@ -136,8 +159,16 @@ race_begin (Race *race, guint i)
   attempt->cancellable = g_cancellable_new ();
   attempt->parent_handler = derate_cancellable_chain (race->parent, attempt->cancellable);
   attempt->is_running = TRUE;
-  race->refs++;
+  g_atomic_ref_count_inc (&race->refs);
   derate_stage_start (race->call, race->next, attempt->cancellable, on_ended, attempt);
+}
+
+static gboolean
+is_open (Race *race)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&race->mutex);
+
+  return race->done != NULL;
 }
 
 static gboolean
@@ -146,10 +177,26 @@ on_time (gpointer data)
   Race *race = data;
   DerateHedge *self = race->hedge;
 
-  if (race->done != NULL && !g_cancellable_is_cancelled (race->parent) &&
+  if (is_open (race) && !g_cancellable_is_cancelled (race->parent) &&
       derate_budget_take (&self->budget, derate_clock_get_time (self->clock)))
     race_begin (race, 1);
   return G_SOURCE_REMOVE;
+}
+
+static void
+race_set_timer (Race *race, GTimeSpan delay)
+{
+  DerateClock *clock = race->hedge->clock;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&race->mutex);
+
+  if (race->done == NULL)
+    return;
+  g_atomic_ref_count_inc (&race->refs);
+  race->timer = derate_clock_source_new (clock, delay < DERATE_CLOCK_NEVER - race->begun
+                                                    ? race->begun + delay
+                                                    : DERATE_CLOCK_NEVER);
+  g_source_set_callback (race->timer, on_time, race, race_unref);
+  g_source_attach (race->timer, derate_async_call_get_context (race->call));
 }
 
 static void
@@ -173,7 +220,8 @@ derate_hedge_start (DeratePolicy *policy,
   derate_shard_add (self->cells + HEDGE_CELL_CALLS, 1);
   delay = derate_hedge_get_delay (self);
   race = g_new0 (Race, 1);
-  race->refs = 1;
+  g_atomic_ref_count_init (&race->refs);
+  g_mutex_init (&race->mutex);
   race->hedge = self;
   race->call = derate_async_call_ref (call);
   race->next = next;
@@ -182,15 +230,7 @@ derate_hedge_start (DeratePolicy *policy,
   race->done = done;
   race->data = data;
   race_begin (race, 0);
-  if (race->done != NULL)
-    {
-      race->refs++;
-      race->timer = derate_clock_source_new (self->clock, delay < DERATE_CLOCK_NEVER - race->begun
-                                                              ? race->begun + delay
-                                                              : DERATE_CLOCK_NEVER);
-      g_source_set_callback (race->timer, on_time, race, race_unref);
-      g_source_attach (race->timer, derate_async_call_get_context (call));
-    }
+  race_set_timer (race, delay);
   race_unref (race);
 }
 

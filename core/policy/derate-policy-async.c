@@ -6,7 +6,11 @@
 
 /* Threads: a call belongs to the context it was started in, and is touched only by the thread that
  * has acquired it. An operation may answer in any thread; from another one the answer comes as a
- * source of that context, and so does the start where another thread runs the context. */
+ * source of that context, and so does the start where another thread runs the context.
+ *
+ * Once the call has ended nobody may run the context any more. Then an answer that is late goes
+ * through the stages where it arrives: all are cancelled, so none begins anything, and those that
+ * may end without their operation (a timeout, a hedge, a race below) do so under a lock. */
 
 struct _DerateAsyncCall
 {
@@ -19,6 +23,11 @@ struct _DerateAsyncCall
   GThread *thread; /* (nullable) that started it, if the context was its to run */
   GSList *fallbacks; /* (element-type DerateFallbackResult) several, when attempts overlap */
   guint n_attempts;
+
+  GMutex mutex;
+  GQueue arrivals; /* (element-type Arrival) for the context; guarded, and so are these */
+  GSource *arriving; /* (nullable) */
+  gboolean is_over; /* nothing is put into the context any more */
 };
 
 /* An answer of the operation, on its way to the call's context. */
@@ -34,11 +43,11 @@ typedef struct
 /* An attempt and its cancellation: whichever comes first answers. */
 typedef struct
 {
-  guint refs;
+  gatomicrefcount refs;
   DerateAsyncCall *call;
-  DerateStageDone done; /* NULL once answered */
+  DerateStageDone done; /* NULL once answered; guarded by the call's mutex */
   gpointer data;
-  GSource *source; /* (nullable) */
+  GSource *source; /* (nullable) so is this */
 } Race;
 
 static void
@@ -52,6 +61,7 @@ async_call_clear (gpointer data)
   g_slist_free_full (call->fallbacks, (GDestroyNotify)derate_fallback_result_unref);
   g_clear_pointer (&call->context, g_main_context_unref);
   g_clear_object (&call->policy);
+  g_mutex_clear (&call->mutex);
 }
 
 DerateAsyncCall *
@@ -106,10 +116,8 @@ derate_async_call_find_fallback (DerateAsyncCall *call, GVariant *answer)
 }
 
 static void
-arrival_free (gpointer data)
+arrival_free (Arrival *arrival)
 {
-  Arrival *arrival = data;
-
   g_clear_pointer (&arrival->answer, g_variant_unref);
   g_clear_error (&arrival->error);
   derate_async_call_unref (arrival->call);
@@ -131,30 +139,72 @@ derate_async_call_end_stage (DerateAsyncCall *call,
   derate_call_context_pop (&frame);
 }
 
-static gboolean
-arrive (gpointer data)
+static void
+arrive (Arrival *arrival)
 {
-  Arrival *arrival = data;
-
   derate_async_call_end_stage (arrival->call, arrival->done, arrival->data,
                                g_steal_pointer (&arrival->answer),
                                g_steal_pointer (&arrival->error));
+  arrival_free (arrival);
+}
+
+/* Takes what has arrived. With @over nothing is put into the context from now on. */
+static void
+arrive_all (DerateAsyncCall *call, gboolean over)
+{
+  g_autoptr (GSource) source = NULL;
+  GQueue arrivals;
+  Arrival *arrival;
+
+  g_mutex_lock (&call->mutex);
+  arrivals = call->arrivals;
+  g_queue_init (&call->arrivals);
+  source = g_steal_pointer (&call->arriving);
+  call->is_over |= over;
+  g_mutex_unlock (&call->mutex);
+  if (source != NULL)
+    g_source_destroy (source);
+  while ((arrival = g_queue_pop_head (&arrivals)) != NULL)
+    arrive (arrival);
+}
+
+static gboolean
+on_arrivals (gpointer call)
+{
+  arrive_all (call, FALSE);
   return G_SOURCE_REMOVE;
 }
 
-static void
+static GSource *
 add_to_context (GMainContext *context,
                 const char *name,
                 GSourceFunc func,
                 gpointer data,
                 GDestroyNotify destroy)
 {
-  g_autoptr (GSource) source = g_idle_source_new ();
+  GSource *source = g_idle_source_new ();
 
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_name (source, name);
   g_source_set_callback (source, func, data, destroy);
   g_source_attach (source, context);
+  return source;
+}
+
+/* FALSE when the call has ended. */
+static gboolean
+try_post (DerateAsyncCall *call, Arrival *arrival)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&call->mutex);
+
+  if (call->is_over)
+    return FALSE;
+  g_queue_push_tail (&call->arrivals, arrival);
+  if (call->arriving == NULL)
+    call->arriving =
+        add_to_context (call->context, "[derate] answer", on_arrivals, derate_async_call_ref (call),
+                        (GDestroyNotify)derate_async_call_unref);
+  return TRUE;
 }
 
 /* Whether this is the call's thread, and not inside of what it does in another context: what the
@@ -175,18 +225,17 @@ static void
 on_operation_done (gpointer data, GVariant *answer, GError *error)
 {
   Arrival *arrival = data;
-  DerateAsyncCall *call = arrival->call;
+  g_autoptr (DerateAsyncCall) call = derate_async_call_ref (arrival->call);
 
   arrival->answer = answer;
   arrival->error = error;
-  if (!is_in_place (call) || !g_main_context_acquire (call->context))
+  if (is_in_place (call) && g_main_context_acquire (call->context))
     {
-      add_to_context (call->context, "[derate] answer", arrive, arrival, arrival_free);
-      return;
+      arrive (arrival);
+      g_main_context_release (call->context);
     }
-  arrive (arrival);
-  g_main_context_release (call->context);
-  arrival_free (arrival);
+  else if (!try_post (call, arrival))
+    arrive (arrival);
 }
 
 static void
@@ -237,9 +286,8 @@ race_unref (gpointer data)
 {
   Race *race = data;
 
-  if (--race->refs > 0)
+  if (!g_atomic_ref_count_dec (&race->refs))
     return;
-  g_clear_pointer (&race->source, g_source_unref);
   derate_async_call_unref (race->call);
   g_free (race);
 }
@@ -248,10 +296,15 @@ race_unref (gpointer data)
 static void
 race_end (Race *race, GVariant *answer, GError *error)
 {
-  DerateStageDone done = g_steal_pointer (&race->done);
+  g_autoptr (GSource) source = NULL;
+  DerateStageDone done;
 
-  if (race->source != NULL)
-    g_source_destroy (race->source);
+  g_mutex_lock (&race->call->mutex);
+  done = g_steal_pointer (&race->done);
+  source = g_steal_pointer (&race->source);
+  g_mutex_unlock (&race->call->mutex);
+  if (source != NULL)
+    g_source_destroy (source);
   if (done != NULL)
     {
       derate_async_call_end_stage (race->call, done, race->data, answer, error);
@@ -278,6 +331,21 @@ on_attempt_done (gpointer data, GVariant *answer, GError *error)
   race_unref (race);
 }
 
+static void
+race_watch (Race *race, GCancellable *cancellable)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&race->call->mutex);
+
+  if (race->done == NULL)
+    return;
+  g_atomic_ref_count_inc (&race->refs);
+  race->source = g_cancellable_source_new (cancellable);
+  g_source_set_priority (race->source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (race->source, "[derate] cancelled");
+  g_source_set_callback (race->source, G_SOURCE_FUNC (on_cancelled), race, race_unref);
+  g_source_attach (race->source, race->call->context);
+}
+
 /* The source is made after the stages inside have made theirs, and so they end first. */
 void
 derate_stage_start_cancellable (DerateAsyncCall *call,
@@ -294,20 +362,13 @@ derate_stage_start_cancellable (DerateAsyncCall *call,
       return;
     }
   race = g_new0 (Race, 1);
-  race->refs = 2;
+  g_atomic_ref_count_init (&race->refs);
+  g_atomic_ref_count_inc (&race->refs);
   race->call = derate_async_call_ref (call);
   race->done = done;
   race->data = data;
   derate_stage_start (call, index, cancellable, on_attempt_done, race);
-  if (race->done != NULL)
-    {
-      race->refs++;
-      race->source = g_cancellable_source_new (cancellable);
-      g_source_set_priority (race->source, G_PRIORITY_DEFAULT);
-      g_source_set_static_name (race->source, "[derate] cancelled");
-      g_source_set_callback (race->source, G_SOURCE_FUNC (on_cancelled), race, race_unref);
-      g_source_attach (race->source, call->context);
-    }
+  race_watch (race, cancellable);
   race_unref (race);
 }
 
@@ -317,6 +378,7 @@ on_call_done (gpointer data, GVariant *answer, GError *error)
   GTask *task = data;
   DerateAsyncCall *call = g_task_get_task_data (task);
 
+  arrive_all (call, TRUE);
   if (call->policy->ended != NULL)
     derate_policy_tell_end (call->policy, answer,
                             derate_async_call_find_fallback (call, answer) != NULL, error);
@@ -365,8 +427,9 @@ begin (gpointer data)
  *
  * A call that is cancelled ends with %G_IO_ERROR_CANCELLED as soon as that context runs, though its
  * operation may go on for ever: what it answers then is dropped, and only what counts operations
- * under way, such as a bulkhead, still waits for it. So run the context until they have ended too:
- * a place in a bulkhead is lost with a context of one's own that is given up before.
+ * under way, such as a bulkhead, still waits for it. That needs no context: it is dropped, and
+ * @func_data freed, in the thread that answers. But run a context of one's own until what waited in
+ * a bulkhead's queue, and a fallback that was asked, have ended too: their places are lost with it.
  *
  * Since: 1.0
  */
@@ -382,6 +445,7 @@ derate_policy_call_async (DeratePolicy *policy,
 {
   g_autoptr (DerateAsyncCall) call = NULL;
   g_autoptr (GTask) task = NULL;
+  GSource *source;
 
   g_return_if_fail (DERATE_IS_POLICY (policy) && func != NULL);
 
@@ -398,13 +462,15 @@ derate_policy_call_async (DeratePolicy *policy,
   call->func_data = func_data;
   call->func_destroy = func_destroy;
   call->context = g_main_context_ref_thread_default ();
+  g_mutex_init (&call->mutex);
   g_task_set_task_data (task, derate_async_call_ref (call),
                         (GDestroyNotify)derate_async_call_unref);
 
   if (!g_main_context_acquire (call->context))
     {
-      add_to_context (call->context, "[derate] call", begin, g_steal_pointer (&task),
-                      g_object_unref);
+      source = add_to_context (call->context, "[derate] call", begin, g_steal_pointer (&task),
+                               g_object_unref);
+      g_source_unref (source);
       return;
     }
   call->thread = g_thread_self ();

@@ -33,11 +33,12 @@ struct _DerateCallContext
 };
 
 /* One call that is answered later. Reference counted; it keeps the policy, and with it the stages.
- * All of it happens in the context that it was started in. */
+ * All of it happens in the context that it was started in, until it has ended: then what is under
+ * way still is cancelled, and ends in any thread, also beside a source of that context. */
 typedef struct _DerateAsyncCall DerateAsyncCall;
 
 /* How a stage ended. Takes both; exactly one is set. Called exactly once, in the call's context,
- * perhaps before the stage's start () has returned. */
+ * perhaps before the stage's start () has returned; or in any thread, once the call has ended. */
 typedef void (*DerateStageDone) (gpointer  data,
                                  GVariant *answer,
                                  GError   *error);

@@ -39,7 +39,7 @@ struct _DerateTimeoutClass
 /* One call that is answered later. Held by what was started, and by the timer. */
 typedef struct
 {
-  guint refs;
+  gatomicrefcount refs;
   DerateTimeout *timeout;
   DerateAsyncCall *call;
   guint attempts_before;
@@ -47,7 +47,7 @@ typedef struct
   GCancellable *parent; /* (nullable) */
   gulong parent_handler;
   GSource *timer;
-  DerateStageDone done; /* NULL once answered */
+  DerateStageDone done; /* atomic: NULL once answered */
   gpointer data;
 } Attempt;
 
@@ -125,9 +125,8 @@ attempt_unref (gpointer data)
 {
   Attempt *attempt = data;
 
-  if (--attempt->refs > 0)
+  if (!g_atomic_ref_count_dec (&attempt->refs))
     return;
-  derate_cancellable_unchain (attempt->parent, &attempt->parent_handler);
   g_clear_object (&attempt->parent);
   g_object_unref (attempt->cancellable);
   g_source_unref (attempt->timer);
@@ -135,14 +134,24 @@ attempt_unref (gpointer data)
   g_free (attempt);
 }
 
+/* NULL when another has ended it. */
+static DerateStageDone
+take_done (Attempt *attempt)
+{
+  DerateStageDone done = __atomic_exchange_n (&attempt->done, NULL, __ATOMIC_ACQ_REL);
+
+  if (done != NULL)
+    derate_cancellable_unchain (attempt->parent, &attempt->parent_handler);
+  return done;
+}
+
 static void
 on_ended (gpointer data, GVariant *answer, GError *error)
 {
   Attempt *attempt = data;
-  DerateStageDone done = g_steal_pointer (&attempt->done);
+  DerateStageDone done = take_done (attempt);
 
   g_source_destroy (attempt->timer);
-  derate_cancellable_unchain (attempt->parent, &attempt->parent_handler);
   if (done != NULL)
     done (attempt->data, answer, error);
   else
@@ -159,12 +168,11 @@ static gboolean
 on_deadline (gpointer data)
 {
   Attempt *attempt = data;
-  DerateStageDone done = g_steal_pointer (&attempt->done);
+  DerateStageDone done = take_done (attempt);
   gboolean begun = derate_async_call_count_attempts (attempt->call) > attempt->attempts_before;
 
   if (done != NULL)
     {
-      derate_cancellable_unchain (attempt->parent, &attempt->parent_handler);
       g_cancellable_cancel (attempt->cancellable);
       derate_async_call_end_stage (attempt->call, done, attempt->data, NULL,
                                    make_error (attempt->timeout, begun));
@@ -183,7 +191,8 @@ derate_timeout_start (DeratePolicy *policy,
   DerateTimeout *timeout = (DerateTimeout *)policy;
   Attempt *attempt = g_new0 (Attempt, 1);
 
-  attempt->refs = 2;
+  g_atomic_ref_count_init (&attempt->refs);
+  g_atomic_ref_count_inc (&attempt->refs);
   attempt->timeout = timeout;
   attempt->call = derate_async_call_ref (call);
   attempt->attempts_before = derate_async_call_count_attempts (call);

@@ -405,6 +405,127 @@ test_threads (void)
   g_assert_cmpuint (crowd.ends[0] + crowd.ends[1] + crowd.ends[2], ==, N_THREADS * N_CALLS);
 }
 
+/* A thread with a context of its own calls, hears of the timeout and goes; the operation answers
+ * later, from another. */
+typedef struct
+{
+  DerateClock *clock;
+  DeratePipeline *pipeline;
+  GCancellable *cancellable; /* (nullable) ends the call in the timeout's stead */
+  DerateCall *calls[2];
+  guint n_calls;
+  guint n_freed;
+  guint n_ended;
+} Visit;
+
+static void
+start_visit (DerateCall *call, GCancellable *cancellable, gpointer data)
+{
+  Visit *visit = data;
+
+  visit->calls[visit->n_calls++] = call;
+}
+
+static void
+on_visit_freed (gpointer data)
+{
+  ((Visit *)data)->n_freed++;
+}
+
+static void
+on_visit_ended (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Visit *visit = data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (derate_policy_call_finish (DERATE_POLICY (source), result, NULL, &error));
+  if (visit->cancellable != NULL)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  else
+    g_assert_error (error, DERATE_ERROR, DERATE_ERROR_TIMED_OUT);
+  visit->n_ended++;
+}
+
+static void
+answer_visit (Visit *visit)
+{
+  for (guint i = 0; i < visit->n_calls; i++)
+    {
+      derate_call_succeed (visit->calls[i], g_variant_new_uint32 (i));
+      derate_call_unref (visit->calls[i]);
+    }
+  visit->n_calls = 0;
+}
+
+static gpointer
+answer_from_outside (gpointer visit)
+{
+  answer_visit (visit);
+  return NULL;
+}
+
+static gpointer
+call_and_go (gpointer data)
+{
+  Visit *visit = data;
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (DerateRequest) request = derate_request_new (DERATE_REQUEST_IDEMPOTENT, NULL);
+
+  g_main_context_push_thread_default (context);
+  derate_policy_call_async (DERATE_POLICY (visit->pipeline), request, start_visit, visit,
+                            on_visit_freed, visit->cancellable, on_visit_ended, visit);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (visit->clock), SECOND);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  if (visit->cancellable != NULL)
+    g_cancellable_cancel (visit->cancellable);
+  else
+    derate_manual_clock_advance (DERATE_MANUAL_CLOCK (visit->clock), SECOND);
+  while (visit->n_ended == 0)
+    g_main_context_iteration (context, TRUE);
+  g_main_context_pop_thread_default (context);
+  return NULL;
+}
+
+static void
+test_gone_context (gconstpointer data)
+{
+  gboolean hedged = strchr (data, 'h') != NULL;
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (DerateBulkhead) bulkhead = derate_bulkhead_new (clock, 2);
+  g_autoptr (DeratePipeline) pipeline = derate_pipeline_new ();
+  g_autoptr (DerateTimeout) timeout = derate_timeout_new (clock, 2 * SECOND);
+  g_autoptr (DerateHedge) hedge = derate_hedge_new (clock, SECOND);
+  g_autoptr (DerateRetry) retry = derate_retry_new (clock);
+  g_autoptr (DerateBreaker) breaker = derate_breaker_new ("b", NULL);
+  g_autoptr (DerateBreakerPolicy) stage = derate_breaker_policy_new (breaker);
+
+  g_assert_true (derate_hedge_set_budget (hedge, 1, 10, NULL));
+  if (strchr (data, 'b') != NULL)
+    derate_pipeline_append (pipeline, DERATE_POLICY (stage));
+  derate_pipeline_append (pipeline, DERATE_POLICY (timeout));
+  if (hedged)
+    derate_pipeline_append (pipeline, DERATE_POLICY (hedge));
+  derate_pipeline_append (pipeline, DERATE_POLICY (bulkhead));
+  if (strchr (data, 'r') != NULL)
+    derate_pipeline_append (pipeline, DERATE_POLICY (retry));
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autoptr (GCancellable) cancellable =
+          strchr (data, 'c') != NULL ? g_cancellable_new () : NULL;
+      Visit visit = { .clock = clock, .pipeline = pipeline, .cancellable = cancellable };
+
+      g_thread_join (g_thread_new ("visit", call_and_go, &visit));
+      g_assert_cmpuint (visit.n_calls, ==, hedged ? 2 : 1);
+      g_assert_cmpuint (derate_bulkhead_get_in_use (bulkhead), ==, visit.n_calls);
+      g_assert_cmpuint (visit.n_freed, ==, 0);
+      g_thread_join (g_thread_new ("answer", answer_from_outside, &visit));
+      g_assert_cmpuint (derate_bulkhead_get_in_use (bulkhead), ==, 0);
+      g_assert_cmpuint (visit.n_ended, ==, 1);
+      g_assert_cmpuint (visit.n_freed, ==, 1);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -425,6 +546,13 @@ main (int argc, char **argv)
   g_test_add_func ("/policy/trap/21-threads", test_threads);
   g_test_add_func ("/policy/behaviour/58-queue", test_queue_of_probes);
   g_test_add_func ("/policy/trap/11-full-bulkhead-is-no-failure", test_no_failure);
+  g_test_add_data_func ("/bulkhead/gone-context/timeout", "", test_gone_context);
+  g_test_add_data_func ("/bulkhead/gone-context/cancelled", "c", test_gone_context);
+  g_test_add_data_func ("/bulkhead/gone-context/breaker", "b", test_gone_context);
+  g_test_add_data_func ("/bulkhead/gone-context/breaker-cancelled", "bc", test_gone_context);
+  g_test_add_data_func ("/bulkhead/gone-context/hedge", "h", test_gone_context);
+  g_test_add_data_func ("/bulkhead/gone-context/hedge-cancelled", "hc", test_gone_context);
+  g_test_add_data_func ("/bulkhead/gone-context/retry", "r", test_gone_context);
   g_test_add_func ("/bulkhead/refused-settings", test_refused_settings);
   return g_test_run ();
 }

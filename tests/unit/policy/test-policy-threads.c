@@ -183,6 +183,84 @@ test_foreign_context (void)
   g_object_unref (guest.pipeline);
 }
 
+/* The end of a call crosses its answers, and its context goes at once: each call is freed, and
+ * gives its places back, in whatever thread comes last. */
+typedef struct
+{
+  GThreadPool *pool;
+  gint freed; /* atomic */
+  gboolean ended;
+} Crossing;
+
+static void
+answer_in_pool (gpointer call, gpointer data)
+{
+  answer_elsewhere (call);
+}
+
+static void
+start_in_pool (DerateCall *call, GCancellable *cancellable, gpointer data)
+{
+  g_thread_pool_push (((Crossing *)data)->pool, call, NULL);
+}
+
+static void
+on_crossing_freed (gpointer data)
+{
+  g_atomic_int_inc (&((Crossing *)data)->freed);
+}
+
+static void
+on_crossing_done (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) found =
+      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, &error);
+
+  if (found == NULL)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  ((Crossing *)data)->ended = TRUE;
+}
+
+static void
+cross (Crossing *crossing, DeratePolicy *policy, guint i)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (DerateRequest) request = derate_request_new (DERATE_REQUEST_IDEMPOTENT, NULL);
+
+  crossing->ended = FALSE;
+  g_main_context_push_thread_default (context);
+  derate_policy_call_async (policy, request, start_in_pool, crossing, on_crossing_freed,
+                            cancellable, on_crossing_done, crossing);
+  for (guint turns = i % 4; turns > 0; turns--)
+    g_main_context_iteration (context, FALSE);
+  g_cancellable_cancel (cancellable);
+  while (!crossing->ended)
+    g_main_context_iteration (context, TRUE);
+  g_main_context_pop_thread_default (context);
+}
+
+static void
+test_crossing (void)
+{
+  g_autoptr (DeratePipeline) pipeline = make_pipeline ();
+  g_autoptr (DerateHedge) hedge = derate_hedge_new (NULL, 0);
+  g_autoptr (DerateTimeout) inner = derate_timeout_new (NULL, G_TIME_SPAN_HOUR);
+  g_autoptr (DerateBulkhead) bulkhead = derate_bulkhead_new (NULL, 2 * N_CALLS);
+  Crossing crossing = { g_thread_pool_new (answer_in_pool, NULL, 3, FALSE, NULL), 0, FALSE };
+
+  g_assert_true (derate_hedge_set_budget (hedge, 1, N_CALLS, NULL));
+  derate_pipeline_append (pipeline, DERATE_POLICY (hedge));
+  derate_pipeline_append (pipeline, DERATE_POLICY (inner));
+  derate_pipeline_append (pipeline, DERATE_POLICY (bulkhead));
+  for (guint i = 0; i < N_CALLS; i++)
+    cross (&crossing, DERATE_POLICY (pipeline), i);
+  g_thread_pool_free (crossing.pool, FALSE, TRUE);
+  g_assert_cmpuint (derate_bulkhead_get_in_use (bulkhead), ==, 0);
+  g_assert_cmpint (g_atomic_int_get (&crossing.freed), ==, N_CALLS);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -190,5 +268,6 @@ main (int argc, char **argv)
 
   g_test_add_func ("/policy-threads/two-threads", test_two_threads);
   g_test_add_func ("/policy-threads/foreign-context", test_foreign_context);
+  g_test_add_func ("/policy-threads/crossing", test_crossing);
   return g_test_run ();
 }
