@@ -90,9 +90,9 @@ guint64 derate_breaker_get_in_flight (DerateBreaker *breaker);
 gboolean derate_breaker_has_edge (DerateBreakerState from,
                                   DerateBreakerState to);
 
-/* Moves along an edge; DERATE_ERROR_INVALID_STATE when there is none, or the mode is against it: only
- * a breaker in its normal mode becomes half-open, and to close one ends forced-open. To stay is not an edge,
- * and no error either: nothing happens. */
+/* Moves along an edge; DERATE_ERROR_INVALID_STATE when there is none, or the mode is against it:
+ * only a breaker in its normal mode becomes half-open, and to close one ends forced-open. To stay
+ * is not an edge, and no error either: nothing happens. */
 gboolean derate_breaker_move (DerateBreaker     *breaker,
                               DerateBreakerState state,
                               GError           **error);
