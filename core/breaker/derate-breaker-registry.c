@@ -8,9 +8,9 @@
 #include "derate-error.h"
 #include "derate-names-private.h"
 
-/* Threads: the mutex guards the table and the queue. A breaker's mutex may be taken while it is
- * held, to look whether that breaker may go, and never the other way round; no breaker is freed
- * under it. */
+/* Threads: the mutex guards the table, the queue and who watches. A breaker's mutex may be taken
+ * while it is held, to look whether that breaker may go, and never the other way round; no breaker
+ * is freed under it. */
 
 /**
  * DerateBreakerRegistry:
@@ -29,7 +29,17 @@ struct _DerateBreakerRegistry
   GQueue recent; /* of Entry: the one asked for last comes first */
   guint max_breakers; /* 0: no bound */
   gboolean disabled; /* what comes in is set to that mode; before anything does */
+  GPtrArray *watches; /* (element-type Watch) */
+  guint last_watch;
 };
+
+typedef struct
+{
+  guint id;
+  DerateBreakerRegistryWatch func;
+  gpointer data;
+  GDestroyNotify destroy;
+} Watch;
 
 typedef struct
 {
@@ -49,10 +59,26 @@ entry_free (gpointer data)
 }
 
 static void
+watch_clear (gpointer data)
+{
+  Watch *watch = data;
+
+  if (watch->destroy != NULL)
+    watch->destroy (watch->data);
+}
+
+static void
+watch_unref (gpointer data)
+{
+  g_atomic_rc_box_release_full (data, watch_clear);
+}
+
+static void
 derate_breaker_registry_finalize (GObject *object)
 {
   DerateBreakerRegistry *self = DERATE_BREAKER_REGISTRY (object);
 
+  g_ptr_array_unref (self->watches);
   g_hash_table_unref (self->entries);
   g_clear_object (&self->clock);
   g_mutex_clear (&self->mutex);
@@ -71,6 +97,7 @@ derate_breaker_registry_init (DerateBreakerRegistry *self)
   g_mutex_init (&self->mutex);
   g_queue_init (&self->recent);
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
+  self->watches = g_ptr_array_new_with_free_func (watch_unref);
 }
 
 /**
@@ -101,6 +128,59 @@ void
 derate_breaker_registry_disable (DerateBreakerRegistry *registry)
 {
   registry->disabled = TRUE;
+}
+
+guint
+derate_breaker_registry_add_watch (DerateBreakerRegistry *registry,
+                                   DerateBreakerRegistryWatch func,
+                                   gpointer data,
+                                   GDestroyNotify destroy)
+{
+  Watch *watch = g_atomic_rc_box_new0 (Watch);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&registry->mutex);
+
+  watch->id = ++registry->last_watch;
+  watch->func = func;
+  watch->data = data;
+  watch->destroy = destroy;
+  g_ptr_array_add (registry->watches, watch);
+  return watch->id;
+}
+
+void
+derate_breaker_registry_remove_watch (DerateBreakerRegistry *registry, guint id)
+{
+  gpointer removed = NULL;
+
+  g_mutex_lock (&registry->mutex);
+  for (guint i = 0; i < registry->watches->len && removed == NULL; i++)
+    if (((Watch *)g_ptr_array_index (registry->watches, i))->id == id)
+      removed = g_ptr_array_steal_index (registry->watches, i);
+  g_mutex_unlock (&registry->mutex);
+  g_clear_pointer (&removed, watch_unref);
+}
+
+static gpointer
+watch_ref (gconstpointer watch, gpointer unused)
+{
+  return g_atomic_rc_box_acquire ((gpointer)watch);
+}
+
+static void
+tell_watches (DerateBreakerRegistry *self)
+{
+  g_autoptr (GPtrArray) watches = NULL;
+
+  g_mutex_lock (&self->mutex);
+  if (self->watches->len > 0)
+    watches = g_ptr_array_copy (self->watches, watch_ref, NULL);
+  g_mutex_unlock (&self->mutex);
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      Watch *watch = g_ptr_array_index (watches, i);
+
+      watch->func (watch->data);
+    }
 }
 
 /* The breaker of that name, with a reference, as the one asked for last; NULL when there is none.
@@ -180,6 +260,8 @@ evict_one (DerateBreakerRegistry *self, DerateBreaker *but)
   g_mutex_lock (&self->mutex);
   evicted = steal_idle_locked (self, but);
   g_mutex_unlock (&self->mutex);
+  if (evicted != NULL)
+    tell_watches (self);
   return evicted != NULL;
 }
 
@@ -247,6 +329,7 @@ derate_breaker_registry_get_or_create (DerateBreakerRegistry *registry,
     *created = TRUE;
   while (evict_one (registry, fresh))
     ;
+  tell_watches (registry);
   return g_steal_pointer (&fresh);
 }
 
@@ -280,6 +363,8 @@ derate_breaker_registry_add (DerateBreakerRegistry *registry,
   g_mutex_unlock (&registry->mutex);
   if (other == NULL && registry->disabled)
     derate_breaker_set_mode (breaker, DERATE_BREAKER_MODE_DISABLED);
+  if (other == NULL)
+    tell_watches (registry);
   if (other == NULL || other == breaker)
     return TRUE;
   g_set_error (error, DERATE_ERROR, DERATE_ERROR_EXISTS, "there is a breaker “%s” already",
@@ -367,6 +452,8 @@ derate_breaker_registry_remove (DerateBreakerRegistry *registry, const char *nam
   g_mutex_lock (&registry->mutex);
   removed = steal_locked (registry, name);
   g_mutex_unlock (&registry->mutex);
+  if (removed != NULL)
+    tell_watches (registry);
   return removed != NULL;
 }
 

@@ -180,7 +180,7 @@ on_lease_ended (gpointer data)
 }
 
 static void
-make_parts (DerateDbusServer *server)
+make_parts (DerateDbusServer *server, DerateCore *core)
 {
   server->source = derate_clock_source_new (server->clock, DERATE_CLOCK_NEVER);
   g_source_set_static_name (server->source, "[derate] D-Bus");
@@ -190,7 +190,7 @@ make_parts (DerateDbusServer *server)
   server->authority = derate_dbus_authority_new (server->connection);
   server->bonds = derate_dbus_bonds_new (server->connection, on_vanished, server);
   server->leases = derate_dbus_leases_new (server->clock, server->context, on_lease_ended, server);
-  server->tree = derate_dbus_tree_new (server->connection, server->inbox);
+  server->tree = derate_dbus_tree_new (core, server->connection, server->inbox);
   server->manager = derate_dbus_view_new (&org_derate_derate1_manager_interface, server,
                                           derate_dbus_manager_read, derate_dbus_manager_call);
   server->admin = derate_dbus_view_new (&org_derate_derate1_admin_interface, server, NULL,
@@ -301,7 +301,7 @@ start (DerateDbusServer *server)
   if (server->stopped || server->running || core == NULL)
     return;
   server->running = TRUE;
-  make_parts (server);
+  make_parts (server, core);
   listen (server);
   derate_dbus_tree_refresh (server->tree, core);
   if (export(server, server->manager) && export(server, server->admin))

@@ -9,12 +9,12 @@ G_BEGIN_DECLS
 /* The objects of the services and breakers, and the ObjectManager above them. */
 typedef struct _DerateDbusTree DerateDbusTree;
 
-DerateDbusTree *derate_dbus_tree_new (GDBusConnection *connection,
-                                      DerateDbusInbox *inbox);
+/* Wakes @inbox whenever there is news of them. */
+DerateDbusTree *
+derate_dbus_tree_new (DerateCore *core, GDBusConnection *connection, DerateDbusInbox *inbox);
 
 /* Adds what is new, takes off what is gone, and tells of properties that changed. */
-void derate_dbus_tree_refresh (DerateDbusTree *tree,
-                               DerateCore     *core);
+void derate_dbus_tree_refresh (DerateDbusTree *tree, DerateCore *core);
 
 void derate_dbus_tree_free (DerateDbusTree *tree);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-dbus-tree-private.h"
 
+#include "derate-breaker-registry-private.h"
 #include "derate-core-object-private.h"
 #include "derate-dbus-interfaces.h"
 #include "derate-dbus-path-private.h"
@@ -10,6 +11,12 @@
 struct _DerateDbusTree
 {
   DerateDbusInbox *inbox;
+  GWeakRef core;
+  gulong reloaded;
+  GListModel *services; /* of the core */
+  gulong changed;
+  DerateBreakerRegistry *breakers;
+  guint watch;
   GDBusObjectManagerServer *manager;
   GHashTable *children; /* (element-type utf8 Child) by path */
   guint round;
@@ -67,29 +74,6 @@ read_breaker (gpointer owner)
                                (guint64)MAX (stats->retry_after, 0));
 }
 
-DerateDbusTree *
-derate_dbus_tree_new (GDBusConnection *connection, DerateDbusInbox *inbox)
-{
-  DerateDbusTree *tree = g_new0 (DerateDbusTree, 1);
-
-  tree->inbox = derate_dbus_inbox_ref (inbox);
-  tree->manager = g_dbus_object_manager_server_new (DERATE_DBUS_PATH);
-  tree->children =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)child_free);
-  g_dbus_object_manager_server_set_connection (tree->manager, connection);
-  return tree;
-}
-
-void
-derate_dbus_tree_free (DerateDbusTree *tree)
-{
-  g_dbus_object_manager_server_set_connection (tree->manager, NULL);
-  g_hash_table_unref (tree->children);
-  g_object_unref (tree->manager);
-  derate_dbus_inbox_unref (tree->inbox);
-  g_free (tree);
-}
-
 /* In any thread. */
 static void
 on_breaker_moved (DerateBreaker *breaker,
@@ -113,6 +97,74 @@ static void
 inbox_unref_closure (gpointer data, GClosure *closure)
 {
   derate_dbus_inbox_unref (data);
+}
+
+/* In the owner's context: what the configuration says of a service or a breaker may be new. */
+static void
+on_reloaded (DerateCore *core, gpointer data)
+{
+  derate_dbus_inbox_wake (data);
+}
+
+/* In the owner's context. */
+static void
+on_services_changed (GListModel *services,
+                     guint position,
+                     guint removed,
+                     guint added,
+                     gpointer data)
+{
+  derate_dbus_inbox_wake (data);
+}
+
+/* In any thread. */
+static void
+on_breakers_changed (gpointer data)
+{
+  derate_dbus_inbox_wake (data);
+}
+
+DerateDbusTree *
+derate_dbus_tree_new (DerateCore *core, GDBusConnection *connection, DerateDbusInbox *inbox)
+{
+  DerateDbusTree *tree = g_new0 (DerateDbusTree, 1);
+
+  tree->inbox = derate_dbus_inbox_ref (inbox);
+  g_weak_ref_init (&tree->core, core);
+  tree->reloaded = g_signal_connect_data (core, "reloaded", G_CALLBACK (on_reloaded),
+                                          derate_dbus_inbox_ref (inbox), inbox_unref_closure, 0);
+  tree->services = g_object_ref (derate_core_get_services (core));
+  tree->changed =
+      g_signal_connect_data (tree->services, "items-changed", G_CALLBACK (on_services_changed),
+                             derate_dbus_inbox_ref (inbox), inbox_unref_closure, 0);
+  tree->breakers = g_object_ref (derate_core_get_breakers (core));
+  tree->watch = derate_breaker_registry_add_watch (tree->breakers, on_breakers_changed,
+                                                   derate_dbus_inbox_ref (inbox),
+                                                   (GDestroyNotify)derate_dbus_inbox_unref);
+  tree->manager = g_dbus_object_manager_server_new (DERATE_DBUS_PATH);
+  tree->children =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)child_free);
+  g_dbus_object_manager_server_set_connection (tree->manager, connection);
+  return tree;
+}
+
+void
+derate_dbus_tree_free (DerateDbusTree *tree)
+{
+  g_autoptr (GObject) core = g_weak_ref_get (&tree->core);
+
+  if (core != NULL)
+    g_signal_handler_disconnect (core, tree->reloaded);
+  g_weak_ref_clear (&tree->core);
+  g_signal_handler_disconnect (tree->services, tree->changed);
+  derate_breaker_registry_remove_watch (tree->breakers, tree->watch);
+  g_dbus_object_manager_server_set_connection (tree->manager, NULL);
+  g_hash_table_unref (tree->children);
+  g_object_unref (tree->services);
+  g_object_unref (tree->breakers);
+  g_object_unref (tree->manager);
+  derate_dbus_inbox_unref (tree->inbox);
+  g_free (tree);
 }
 
 static void

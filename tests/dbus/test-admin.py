@@ -343,6 +343,22 @@ class Reloads(busworld.BusTestCase):
                        [path for path, _ in listener.named("InterfacesRemoved")])
         self.assertEqual(set(get(self.connection, "Services")), {"mail"})
 
+    def test_a_reload_that_nobody_asked_for_over_the_bus_is_told_there(self):
+        """As by HUP in derated."""
+        path = "/org/derate/Derate1/service/"
+        self.config.write_text(self.before.replace("service database", "service mail"), encoding="utf-8")
+        listener = Listener(self.connection)
+        self.assertEqual(self.program.ask("reload"), "service mail added, service database removed")
+        listener.until(lambda: listener.named("InterfacesRemoved"))
+        self.assertIn(path + "mail", [added for added, _ in listener.named("InterfacesAdded")])
+        self.assertIn(path + "database", [gone for gone, _ in listener.named("InterfacesRemoved")])
+        self.config.write_text(self.before.replace("service database", "service mail") +
+                               "criticality=low\nbreaker-mode=metrics-only\n", encoding="utf-8")
+        self.assertEqual(self.program.ask("reload"), "service mail changed")
+        for prop, value in (("Criticality", "low"), ("Mode", "metrics-only")):
+            listener.until(lambda: any(changed.get(prop) == value for _, changed, _ in
+                                       listener.named("PropertiesChanged")))
+
     def test_a_bad_file_is_refused_and_the_old_goes_on(self):
         self.config.write_text(self.before + "colour=blue\n", encoding="utf-8")
         text = self.assert_refused(ERROR + "InvalidConfig", call, self.connection, "Reload")

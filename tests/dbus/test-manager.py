@@ -108,12 +108,25 @@ class Shown(busworld.BusTestCase):
     def test_a_service_that_comes_later_is_added(self):
         listener = Listener(self.connection)
         self.program.ask("service mail-relay_2")
-        self.program.ask("fail s3 3")
         listener.until(lambda: len(listener.named("InterfacesAdded")) == 2)
         self.assertEqual({path for path, _ in listener.named("InterfacesAdded")},
                          {f"{PATH}/service/mail_2drelay_5f2", f"{PATH}/breaker/mail_2drelay_5f2"})
         self.assertEqual(get(self.connection, "Name", interface=SERVICE,
                              path=f"{PATH}/service/mail_2drelay_5f2"), "mail-relay_2")
+
+    def test_a_breaker_that_the_program_makes_and_forgets(self):
+        path = f"{PATH}/breaker/own"
+        listener = Listener(self.connection)
+        self.program.ask("breaker own")
+        listener.until(lambda: listener.named("InterfacesAdded"))
+        ((added, interfaces),) = listener.named("InterfacesAdded")
+        self.assertEqual((added, list(interfaces), interfaces[BREAKER]["State"]),
+                         (path, [BREAKER], "closed"))
+        self.assertIn(path, self.objects())
+        self.program.ask("forget own")
+        listener.until(lambda: listener.named("InterfacesRemoved"))
+        self.assertEqual(listener.named("InterfacesRemoved"), [(path, [BREAKER])])
+        self.assertNotIn(path, self.objects())
 
     def test_history_is_newest_first(self):
         self.program.ask("fail s3 3")

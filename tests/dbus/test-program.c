@@ -361,6 +361,35 @@ hold (Program *program, const char *nick)
 }
 
 static void
+make_breaker (Program *program, const char *name)
+{
+  g_autoptr (DerateBreaker) breaker =
+      derate_breaker_registry_get_or_create (derate_core_get_breakers (program->core), name, NULL,
+                                             NULL);
+
+  say ("%s", derate_breaker_get_name (breaker));
+}
+
+static void
+remove_breaker (Program *program, const char *name)
+{
+  gboolean removed =
+      derate_breaker_registry_remove (derate_core_get_breakers (program->core), name);
+
+  say (removed ? "ok" : "none");
+}
+
+static void
+reload (Program *program)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) changes = derate_core_reload (program->core, &error);
+  g_autofree char *text = changes != NULL ? g_strjoinv (", ", changes) : NULL;
+
+  say ("%s", text != NULL ? text : error->message);
+}
+
+static void
 set_check (Program *program, const char *word)
 {
   DerateHealthStatus status =
@@ -394,6 +423,12 @@ obey (Program *program, char **words)
     call_times (program, second, atoi (words[2]), TRUE);
   else if (g_strcmp0 (first, "check") == 0)
     set_check (program, second);
+  else if (g_strcmp0 (first, "breaker") == 0)
+    make_breaker (program, second);
+  else if (g_strcmp0 (first, "forget") == 0)
+    remove_breaker (program, second);
+  else if (g_strcmp0 (first, "reload") == 0)
+    reload (program);
   else if (g_strcmp0 (first, "block") == 0)
     block ();
   else if (g_strcmp0 (first, "level") == 0)

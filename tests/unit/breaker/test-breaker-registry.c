@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "derate-breaker-private.h"
+#include "derate-breaker-registry-private.h"
 
 static DerateBreaker *
 get (DerateBreakerRegistry *registry, const char *name)
@@ -517,6 +518,48 @@ test_bytes (void)
     }
 }
 
+static void
+on_changed (gpointer data)
+{
+  ++*(guint *)data;
+}
+
+static void
+on_unwatched (gpointer data)
+{
+  *(guint *)data += 100;
+}
+
+/* Who watches hears of each way in and out, and of nothing else. */
+static void
+test_watch (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (clock);
+  g_autoptr (DerateBreaker) own = derate_breaker_new_with_clock ("own", NULL, clock);
+  guint heard = 0;
+  guint watch = derate_breaker_registry_add_watch (registry, on_changed, &heard, on_unwatched);
+
+  g_object_unref (get (registry, "a"));
+  g_assert_cmpuint (heard, ==, 1);
+  g_object_unref (get (registry, "a"));
+  g_assert_cmpuint (heard, ==, 1);
+  g_assert_true (derate_breaker_registry_add (registry, own, NULL));
+  g_assert_cmpuint (heard, ==, 2);
+  g_assert_true (derate_breaker_registry_add (registry, own, NULL));
+  g_assert_cmpuint (heard, ==, 2);
+  derate_breaker_registry_set_max_breakers (registry, 1);
+  g_assert_cmpuint (heard, ==, 3);
+  g_assert_false (derate_breaker_registry_remove (registry, "none"));
+  g_assert_cmpuint (heard, ==, 3);
+  g_assert_true (derate_breaker_registry_remove (registry, "own"));
+  g_assert_cmpuint (heard, ==, 4);
+  derate_breaker_registry_remove_watch (registry, watch);
+  g_assert_cmpuint (heard, ==, 104);
+  g_object_unref (get (registry, "a"));
+  g_assert_cmpuint (heard, ==, 104);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -525,6 +568,7 @@ main (int argc, char **argv)
   g_test_add_func ("/breaker/registry/disabled", test_disabled);
   g_test_add_func ("/breaker/registry/get-or-create", test_get_or_create);
   g_test_add_func ("/breaker/registry/add", test_add);
+  g_test_add_func ("/breaker/registry/watch", test_watch);
   g_test_add_func ("/breaker/registry/reset-all", test_reset_all);
   g_test_add_func ("/breaker/trap/18-bound", test_bound);
   g_test_add_func ("/breaker/registry/bound-and-ramp", test_bound_and_ramp);
