@@ -3,6 +3,7 @@
 """What is installed is enough to build a program and a plugin with, by pkg-config alone."""
 import os
 import pathlib
+import re
 import sys
 import unittest
 
@@ -84,6 +85,15 @@ class InstalledTest(unittest.TestCase):
             self.assertTrue((self.prefix / name).is_file(), name)
         unit = (self.prefix / "lib/systemd/system/derated@.service").read_text()
         self.assertIn("bin/derated --config /", unit)
+
+    def test_what_prometheus_loads(self):
+        """The rules; each names a page that is there, too."""
+        folder = self.prefix / "share/derate"
+        rules = (folder / "prometheus/derate.rules.yml").read_text()
+        pages = re.findall(r"runbook: (\S+)", rules)
+        self.assertEqual(len(pages), 19)
+        for page in ["runbooks/index.md", *pages]:
+            self.assertTrue((folder / page).is_file(), page)
 
     def test_one_include_of_each_library(self):
         packages = sorted(path.stem for path in self.stage.pc.glob("derate-*.pc"))
