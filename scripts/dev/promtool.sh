@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Prints the folder of promtool, which checks what Prometheus would read. Its package is unpacked in
-# the cache, not installed: installing it would start a Prometheus of the system's.
+# Prints the folder of promtool, which checks what Prometheus would read, and of prometheus. Their
+# package is unpacked in the cache, not installed: installing it would start a Prometheus of the
+# system's.
 set -euo pipefail
 
-if found=$(command -v promtool); then
+if found=$(command -v promtool) && command -v prometheus > /dev/null; then
   dirname "$found"
   exit 0
 fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/derate
 folder=$cache/prometheus/usr/bin
-if [ ! -x "$folder/promtool" ]; then
+if [ ! -x "$folder/promtool" ] || [ ! -x "$folder/prometheus" ]; then
   mkdir -p "$cache"
   work=$(mktemp -d "$cache/promtool.XXXXXX")
   trap 'rm -rf "$work"' EXIT
@@ -24,7 +25,7 @@ if [ ! -x "$folder/promtool" ]; then
     echo "derate: no promtool: the package prometheus cannot be had" >&2
     exit 1
   }
-  rm -rf "$cache/prometheus" root/usr/bin/prometheus
+  rm -rf "$cache/prometheus"
   mv root "$cache/prometheus"
 fi
 echo "$folder"
