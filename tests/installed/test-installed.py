@@ -86,14 +86,17 @@ class InstalledTest(unittest.TestCase):
         unit = (self.prefix / "lib/systemd/system/derated@.service").read_text()
         self.assertIn("bin/derated --config /", unit)
 
-    def test_what_prometheus_loads(self):
-        """The rules; each names a page that is there, too."""
+    def test_what_prometheus_and_grafana_load(self):
+        """The rules, each of which names a page that is there, too; the boards."""
         folder = self.prefix / "share/derate"
         rules = (folder / "prometheus/derate.rules.yml").read_text()
         pages = re.findall(r"runbook: (\S+)", rules)
         self.assertEqual(len(pages), 19)
         for page in ["runbooks/index.md", *pages]:
             self.assertTrue((folder / page).is_file(), page)
+        boards = sorted(path.stem for path in (folder / "grafana").iterdir())
+        self.assertEqual(boards, [f"derate-{name}" for name
+                                  in ("breakers", "database", "fallbacks", "levels", "queue")])
 
     def test_one_include_of_each_library(self):
         packages = sorted(path.stem for path in self.stage.pc.glob("derate-*.pc"))
