@@ -91,6 +91,8 @@ copy_changed_holds (DerateDegradationManager *self)
   return copy_holds (self);
 }
 
+/* What is not on disk is tried again with the next hold or recovery tick: a disk that is full need
+ * not stay so. */
 void
 derate_degradation_manager_store_holds (DerateDegradationManager *self)
 {
@@ -104,8 +106,12 @@ derate_degradation_manager_store_holds (DerateDegradationManager *self)
   if (holds != NULL)
     derate_hold_store_save (self->store, holds, &error);
   g_mutex_unlock (&self->store_mutex);
-  if (error != NULL)
-    g_warning ("holds will not survive a restart: %s", error->message);
+  if (error == NULL)
+    return;
+  g_warning ("holds will not survive a restart: %s", error->message);
+  g_mutex_lock (&self->mutex);
+  self->holds_changed = TRUE;
+  g_mutex_unlock (&self->mutex);
 }
 
 /* What is to be done next, taken under the mutex. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "manager-fixture.h"
@@ -494,6 +496,85 @@ test_damaged_state (Fixture *f, gconstpointer unused)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
+static void
+set_room (rlim_t room)
+{
+  struct rlimit limit;
+
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  limit.rlim_cur = MIN (room, limit.rlim_max);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+}
+
+static guint
+count_entries (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+/* With no room on the disk a hold is in force all the same; what was stored before is still whole,
+ * and once there is room the rest comes after it at the next tick. */
+static void
+test_no_room (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *folder = g_dir_make_tmp ("derate-state-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "holds.conf", NULL);
+  g_autofree char *first = NULL;
+  g_autofree char *second = NULL;
+  g_autofree char *before = NULL;
+  g_autofree char *meanwhile = NULL;
+  g_autofree char *after = NULL;
+
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_true (derate_degradation_manager_set_state_dir (f->manager, folder, NULL));
+  fixture_begin (f);
+  first = hold (f, DERATE_LEVEL_LIMITED, DERATE_HOLD_MODE_AT_LEAST, 600);
+  g_assert_true (g_file_get_contents (path, &before, NULL, NULL));
+  set_room (0);
+  second = hold (f, DERATE_LEVEL_MINIMAL, DERATE_HOLD_MODE_AT_LEAST, 600);
+  fixture_advance (f, 30);
+  set_room (RLIM_INFINITY);
+  fixture_assert_level (f, "minimal");
+  g_assert_true (g_file_get_contents (path, &meanwhile, NULL, NULL));
+  g_assert_cmpstr (meanwhile, ==, before);
+  g_assert_cmpuint (count_entries (folder), ==, 1);
+  fixture_advance (f, 30);
+  g_assert_true (g_file_get_contents (path, &after, NULL, NULL));
+  g_assert_nonnull (strstr (after, first));
+  g_assert_nonnull (strstr (after, second));
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
+/* Neither is a folder that is not there a reason to refuse a hold, nor to forget it when it is. */
+static void
+test_no_folder (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *base = g_dir_make_tmp ("derate-state-XXXXXX", NULL);
+  g_autofree char *folder = g_build_filename (base, "state", NULL);
+  g_autofree char *path = g_build_filename (folder, "holds.conf", NULL);
+  g_autofree char *id = NULL;
+  g_autofree char *text = NULL;
+
+  g_assert_true (derate_degradation_manager_set_state_dir (f->manager, folder, NULL));
+  fixture_begin (f);
+  id = hold (f, DERATE_LEVEL_MINIMAL, DERATE_HOLD_MODE_AT_LEAST, 600);
+  fixture_assert_level (f, "minimal");
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  fixture_advance (f, 30);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, id));
+  release (f, id);
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+  g_assert_cmpint (g_rmdir (base), ==, 0);
+}
+
 #define ADD(name, func) \
   g_test_add ("/degradation/holds/" name, Fixture, NULL, fixture_set_up, func, fixture_tear_down)
 
@@ -521,5 +602,7 @@ main (int argc, char *argv[])
   ADD ("restart", test_restart);
   ADD ("news-do-not-store", test_news_do_not_store);
   ADD ("damaged-state", test_damaged_state);
+  ADD ("no-room", test_no_room);
+  ADD ("no-folder", test_no_folder);
   return g_test_run ();
 }
