@@ -75,10 +75,18 @@ get_grace (DerateConfig *config)
 }
 
 static void
-note (GPtrArray *changes, const char *name, const char *what)
+note_group (GPtrArray *changes, const char *group, const char *what)
 {
   if (changes != NULL)
-    g_ptr_array_add (changes, g_strdup_printf ("service %s %s", name, what));
+    g_ptr_array_add (changes, g_strdup_printf ("%s %s", group, what));
+}
+
+static void
+note (GPtrArray *changes, const char *name, const char *what)
+{
+  g_autofree char *group = g_strconcat ("service ", name, NULL);
+
+  note_group (changes, group, what);
 }
 
 /* @service is not part of the first sweep, which is over. */
@@ -87,6 +95,14 @@ derate_core_begin_grace (DerateCore *core, DerateService *service)
 {
   if (derate_degradation_manager_is_ready (core->manager))
     derate_service_begin_grace (service, get_grace (core->config));
+}
+
+/* All that a service takes from [derate]. */
+static gboolean
+has_same_preset (DerateConfig *old, DerateConfig *config)
+{
+  return g_strcmp0 (derate_config_get_text (old, "derate", "preset", NULL),
+                    derate_config_get_text (config, "derate", "preset", NULL)) == 0;
 }
 
 static DerateBreakerMode
@@ -161,7 +177,7 @@ apply_service (DerateCore *core,
     {
       if (old != NULL && derate_config_group_equal (old, core->config, group) &&
           derate_config_group_equal (old, core->config, breaker_group) &&
-          derate_config_group_equal (old, core->config, "derate"))
+          has_same_preset (old, core->config))
         return;
       configure_service (core, service, planned, old);
       note (changes, planned->name, "changed");
@@ -281,7 +297,9 @@ check_fixed (DerateConfig *old, DerateConfig *config, GError **error)
     {
       const char *group = fixed_keys[i].group;
       const char *key = fixed_keys[i].key;
-      g_autofree char *origin = derate_config_dup_origin (config, group, key);
+      /* A group that is gone has no file any more. */
+      DerateConfig *place = derate_config_has_group (config, group) ? config : old;
+      g_autofree char *origin = derate_config_dup_origin (place, group, key);
 
       if (g_strcmp0 (derate_config_get_text (old, group, key, NULL),
                      derate_config_get_text (config, group, key, NULL)) == 0)
@@ -355,12 +373,54 @@ derate_core_apply_config (DerateCore *core,
   return derate_core_update_inputs (core, error);
 }
 
+static void
+note_kind (DerateConfig *old, DerateConfig *config, const char *kind, GPtrArray *changes)
+{
+  g_auto (GStrv) before = derate_config_list_names (old, kind);
+  g_auto (GStrv) names = derate_config_list_names (config, kind);
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      g_autofree char *group = g_strjoin (" ", kind, names[i], NULL);
+
+      if (!derate_config_has_group (old, group))
+        note_group (changes, group, "added");
+      else if (!derate_config_group_equal (old, config, group))
+        note_group (changes, group, "changed");
+    }
+  for (guint i = 0; before[i] != NULL; i++)
+    {
+      g_autofree char *group = g_strjoin (" ", kind, before[i], NULL);
+
+      if (!derate_config_has_group (config, group))
+        note_group (changes, group, "removed");
+    }
+}
+
+/* What else than services is another now. A [breaker] shows in its services. */
+static void
+note_the_rest (DerateConfig *old, DerateConfig *config, GPtrArray *changes)
+{
+  static const char *const kinds[] = { "rule", "feature", "fallback", "queue" };
+  static const char *const groups[] = { "derate", "http", "dbus" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    note_kind (old, config, kinds[i], changes);
+  for (guint i = 0; i < G_N_ELEMENTS (groups); i++)
+    if (!derate_config_group_equal (old, config, groups[i]))
+      note_group (changes, groups[i], "changed");
+}
+
 static gboolean
 read_again (DerateCore *core, GPtrArray *changes, GError **error)
 {
+  g_autoptr (DerateConfig) old = derate_config_ref (core->config);
   g_autoptr (DerateConfig) config = derate_config_new_from_file (core->config_path, error);
 
-  return config != NULL && derate_core_apply_config (core, config, changes, error);
+  if (config == NULL || !derate_core_apply_config (core, config, changes, error))
+    return FALSE;
+  note_the_rest (old, config, changes);
+  return TRUE;
 }
 
 /**

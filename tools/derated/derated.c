@@ -84,7 +84,7 @@ on_reload (gpointer data)
       return G_SOURCE_CONTINUE;
     }
   text = g_strjoinv (", ", changes);
-  g_message ("read again: %s", *text != '\0' ? text : "no service changed");
+  g_message ("read again: %s", *text != '\0' ? text : "nothing changed");
   return G_SOURCE_CONTINUE;
 }
 

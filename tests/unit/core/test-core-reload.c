@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <derate.h>
 #include <glib/gstdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../health/fake-check.h"
@@ -222,6 +223,143 @@ test_recovery_goes_on (Fixture *f, gconstpointer services)
   assert_level (f, DERATE_LEVEL_OPTIMAL);
 }
 
+static const struct
+{
+  const char *text; /* of the whole file, over that of set_up () */
+  const char *changes;
+} told[] = {
+  { "", "service cache removed" },
+  { OLD, "" },
+  { OLD "criticality=low\n", "service cache changed" },
+  { OLD "breaker=b\n[breaker b]\nopen-duration=7s\n", "service cache changed" },
+  { OLD "[service s3]\n", "service s3 added" },
+  { OLD "[rule r]\nwhen=cache=down\nlevel=minimal\n", "rule r added" },
+  { OLD "[feature f]\nneeds=cache\nuntil=limited\n", "feature f added" },
+  { OLD "[fallback f]\nstrategy=error\n", "fallback f added" },
+  { OLD "[queue q]\nmax-count=7\n", "queue q added" },
+  { OLD "[http]\nport=0\n", "http changed" },
+  { "enforce=off\n" OLD, "derate changed" },
+  { "preset=critical\n" OLD, "service cache changed, derate changed" },
+};
+
+/* What a reload says, and what it says when all is as it was before. */
+static void
+test_told (Fixture *f, gconstpointer services)
+{
+  static const char *const ways[] = { "added", "removed" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (told); i++)
+    {
+      g_auto (GStrv) there = NULL;
+      g_auto (GStrv) back = NULL;
+      g_autofree char *text = NULL;
+      g_autofree char *back_text = NULL;
+      g_autoptr (GString) expected = g_string_new (told[i].changes);
+
+      g_test_message ("%s", told[i].changes);
+      write_config (f, told[i].text);
+      there = derate_core_reload (f->core, NULL);
+      text = g_strjoinv (", ", there);
+      g_assert_cmpstr (text, ==, told[i].changes);
+
+      write_config (f, OLD);
+      back = derate_core_reload (f->core, NULL);
+      back_text = g_strjoinv (", ", back);
+      if (g_string_replace (expected, ways[0], ways[1], 0) == 0)
+        g_string_replace (expected, ways[1], ways[0], 0);
+      g_assert_cmpstr (back_text, ==, expected->str);
+    }
+}
+
+static const struct
+{
+  const char *before;
+  const char *after;
+  const char *where;
+} fixed[] = {
+  { "", "name=other\n", "[derate], name" },
+  { "", "metrics-prefix=a_\n", "[derate], metrics-prefix" },
+  { "metrics-prefix=a_\n", "metrics-prefix=b_\n", "[derate], metrics-prefix" },
+  { "metrics-prefix=a_\n", "", "[derate], metrics-prefix" },
+  { "", "metrics-breaker-label=service\n", "[derate], metrics-breaker-label" },
+  { "metrics-breaker-label=service\n", "", "[derate], metrics-breaker-label" },
+  { "", "state-dir=/nonexistent/derate\n", "[derate], state-dir" },
+  { "state-dir=/nonexistent/derate\n", "", "[derate], state-dir" },
+  { "", "[dbus]\nbus=session\n", "[dbus], bus" },
+  { "[dbus]\nbus=session\n", "[dbus]\nbus=system\n", "[dbus], bus" },
+  { "[dbus]\nbus=session\n", "", "[dbus], bus" },
+};
+
+/* What cannot change while the program runs: the error names file and key, and nothing else of the
+ * file is taken over. */
+static void
+test_fixed (Fixture *f, gconstpointer services)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)
+    {
+      const char *name = g_str_has_prefix (fixed[i].after, "name") ? "" : "name=shop\n";
+      g_autofree char *before = g_strconcat ("[derate]\nname=shop\n", fixed[i].before, NULL);
+      g_autofree char *after =
+          g_strconcat ("[derate]\n", name, fixed[i].after, "[service s3]\n", NULL);
+      g_autoptr (DerateCore) core = NULL;
+      g_autoptr (DerateService) added = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_assert_true (g_file_set_contents (f->path, before, -1, NULL));
+      core = derate_core_new_from_file (f->path, f->clock, &error);
+      g_assert_no_error (error);
+      g_assert_true (g_file_set_contents (f->path, after, -1, NULL));
+      g_assert_null (derate_core_reload (core, &error));
+      g_test_message ("%s", error->message);
+      g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG);
+      g_assert_nonnull (strstr (error->message, f->path));
+      g_assert_nonnull (strstr (error->message, fixed[i].where));
+      added = derate_core_lookup_service (core, "s3");
+      g_assert_null (added);
+    }
+}
+
+/* A file with one bad line among many good ones: nothing of it is applied. */
+static void
+test_nothing_half_applied (Fixture *f, gconstpointer services)
+{
+  static const char *const bad[] = {
+    "[service s3]\nbogus=1\n",
+    "[service s3]\nplugin=nowhere\n",
+    "[service s3]\nalternate=nobody\n",
+    "[service s3]\nbreaker-open-duration=soon\n",
+    "[rule r]\nwhen=nobody=down\nlevel=minimal\n",
+    "[rule r]\nwhen=cache=healthy\nlevel=minimal\n",
+    "[feature f]\nneeds=nobody\n",
+  };
+  g_autoptr (DerateBreaker) breaker = derate_core_lookup_breaker (f->core, "cache");
+  DerateDegradationManager *manager = derate_core_get_degradation_manager (f->core);
+  g_autoptr (GVariant) before = derate_core_dup_status (f->core, TRUE);
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) after = NULL;
+      g_autoptr (DerateBreakerConfig) config = NULL;
+      g_autofree char *text = g_strconcat ("enforce=off\nrecovery-interval=1s\n[service mail]\n" OLD
+                                           "criticality=critical\nbreaker-failure-threshold=77\n",
+                                           bad[i], NULL);
+
+      write_config (f, text);
+      g_assert_null (derate_core_reload (f->core, &error));
+      g_test_message ("%s", error->message);
+      g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG);
+      g_assert_nonnull (strstr (error->message, f->path));
+      after = derate_core_dup_status (f->core, TRUE);
+      g_assert_cmpvariant (after, before);
+      config = derate_breaker_dup_config (breaker);
+      g_assert_cmpuint (derate_breaker_config_get_failure_threshold (config), ==, 5);
+      g_assert_true (derate_degradation_manager_get_enforced (manager));
+      g_assert_cmpint (derate_degradation_manager_get_next_tick (manager), ==,
+                       30 * G_TIME_SPAN_SECOND);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -237,6 +375,10 @@ main (int argc, char **argv)
   g_test_add ("/core/reload/shared-breaker", Fixture, OLD, set_up, test_shared_breaker, tear_down);
   g_test_add ("/core/reload/breaker-mode", Fixture, OLD, set_up, test_breaker_mode, tear_down);
   g_test_add ("/core/reload/recovery-goes-on", Fixture, OLD, set_up, test_recovery_goes_on,
+              tear_down);
+  g_test_add ("/core/reload/told", Fixture, OLD, set_up, test_told, tear_down);
+  g_test_add ("/core/reload/fixed", Fixture, OLD, set_up, test_fixed, tear_down);
+  g_test_add ("/core/reload/nothing-half-applied", Fixture, OLD, set_up, test_nothing_half_applied,
               tear_down);
   return g_test_run ();
 }
