@@ -12,14 +12,6 @@
 /* How far a computed end of a hold may be from the one told before and still be the same. */
 #define EXPIRY_TOLERANCE G_TIME_SPAN_SECOND
 
-static const char *
-get_reason (DerateLevel level, DerateLevel computed, const char *rule, const char *hold)
-{
-  if (hold != NULL)
-    return "hold";
-  return level == computed || rule == NULL ? rule : "recovering";
-}
-
 static GVariant *
 read_services (DerateCore *core)
 {
@@ -128,8 +120,6 @@ derate_dbus_manager_read (gpointer owner)
   DerateLevel level = derate_degradation_manager_get_level (degradation);
   DerateLevel computed = derate_degradation_manager_get_computed_level (degradation);
   g_autofree char *rule = derate_degradation_manager_dup_rule (degradation);
-  g_autofree char *hold = derate_degradation_manager_dup_deciding_hold (degradation);
-  const char *reason = get_reason (level, computed, rule, hold);
 
   if (core == NULL)
     return g_variant_new ("a{sv}", NULL);
@@ -137,7 +127,7 @@ derate_dbus_manager_read (gpointer owner)
       "{'Version': <%s>, 'Level': <%s>, 'LevelValue': <%u>, 'ComputedLevel': <%s>, 'Reason': <%s>,"
       " 'LevelSince': <%t>, 'LoopLag': <%t>, 'Services': <%*>, 'Features': <%*>, 'Holds': <%*>}",
       DERATE_VERSION, derate_level_get_nick (level), derate_level_get_number (level),
-      derate_level_get_nick (computed), reason != NULL ? reason : "",
+      derate_level_get_nick (computed), rule != NULL ? rule : "",
       (guint64)MAX (derate_degradation_manager_get_since (degradation), 0),
       (guint64)MAX (derate_core_get_loop_lag (core), 0), read_services (core),
       read_features (degradation), read_holds (server));

@@ -29,6 +29,27 @@ class Shown(busworld.BusTestCase):
             "Features": {name: "on"
                          for name in ("ai", "cache", "uploads", "writes", "reads", "status")}})
 
+    def test_the_reason_is_what_decided(self):
+        def reason():
+            explained = call(self.connection, "Explain", interface=MANAGER)
+            self.assertEqual(get(self.connection, "Reason"), explained[1])
+            return get(self.connection, "Level"), explained[1]
+
+        self.program.ask("fail s3 3")
+        self.assertEqual(reason(), ("degraded", "dependency-down"))
+        call(self.connection, "ResetBreaker", "(ss)", "s3", "test", interface=busworld.ADMIN)
+        self.assertEqual(get(self.connection, "ComputedLevel"), "optimal")
+        self.assertEqual(reason(), ("degraded", "dependency-down"))
+        self.program.ask("set limited")
+        self.assertEqual(reason(), ("limited", "set-level"))
+        hold(self.connection, level="minimal", ttl=SECOND)
+        self.assertEqual(reason(), ("minimal", "hold"))
+        self.program.advance(SECOND)
+        self.assertEqual(get(self.connection, "Holds"), [])
+        self.assertEqual(reason(), ("limited", "set-level"))
+        self.program.advance(2 * TICK)
+        self.assertEqual(reason(), ("optimal", "all-well"))
+
     def test_steps_are_told_one_by_one_and_in_order(self):
         listener = Listener(self.connection)
         for name in ("s3", "redis", "openai", "database"):

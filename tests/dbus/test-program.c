@@ -390,6 +390,18 @@ reload (Program *program)
 }
 
 static void
+set_level (Program *program, const char *nick)
+{
+  DerateLevel level = DERATE_LEVEL_UNKNOWN;
+
+  g_assert_true (derate_level_from_nick (nick, &level, NULL));
+  g_assert_true (
+      derate_degradation_manager_set_level (derate_core_get_degradation_manager (program->core),
+                                            level, NULL));
+  say ("ok");
+}
+
+static void
 set_check (Program *program, const char *word)
 {
   DerateHealthStatus status =
@@ -435,6 +447,8 @@ obey (Program *program, char **words)
     say ("%s", level);
   else if (g_strcmp0 (first, "hold") == 0)
     hold (program, second);
+  else if (g_strcmp0 (first, "set") == 0)
+    set_level (program, second);
   else if (g_strcmp0 (first, "second") == 0)
     start_second (program);
   else if (g_strcmp0 (first, "again") == 0)
