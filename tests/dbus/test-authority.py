@@ -97,6 +97,23 @@ class NoSetters(busworld.BusTestCase):
                     MANAGER, prop, new, interface=busworld.PROPERTIES)
         self.assert_level("optimal")
 
+    def test_nor_can_those_of_services_and_breakers(self):
+        objects = call(self.connection, "GetManagedObjects",
+                       interface="org.freedesktop.DBus.ObjectManager")
+        self.assertEqual(len(objects), 8)
+        for path, interfaces in objects.items():
+            for interface, values in interfaces.items():
+                for prop, value in values.items():
+                    new = GLib.Variant("s" if isinstance(value, str) else "t", value)
+                    with self.subTest(path=path, prop=prop):
+                        self.assert_refused(
+                            "org.freedesktop.DBus.Error.InvalidArgs", call, self.connection, "Set",
+                            "(ssv)", interface, prop, new, interface=busworld.PROPERTIES, path=path)
+        # Nor is there one that came into being by it.
+        self.assert_refused("org.freedesktop.DBus.Error.InvalidArgs", call, self.connection, "Set",
+                            "(ssv)", ADMIN, "Level", GLib.Variant("s", "emergency"),
+                            interface=busworld.PROPERTIES)
+
     def test_nor_by_another_uid(self):
         refused = self.stranger().refused("Set", "(ssv)", MANAGER, "Level",
                                           ["variant", "s", "emergency"],

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a program shows: level, services, breakers, and why."""
 import json
+import shutil
+import subprocess
 
 import busworld
 from busworld import MANAGER, PATH, PROPERTIES, SECOND, Listener, Program, call, get, hold
@@ -193,6 +195,39 @@ class Shown(busworld.BusTestCase):
         everything = "\n".join(texts)
         self.assertIn("cache:6379 refused", everything)
         self.assertNotIn("planted-secret", everything)
+
+
+class OtherTools(busworld.BusTestCase):
+    """Those that read the description of the objects."""
+
+    def say(self, *command):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_gdbus(self):
+        self.program.ask("service mail-relay_2")
+        path = f"{PATH}/service/mail_2drelay_5f2"
+        where = ("--address", self.bus.address, "--dest", busworld.NAME, "--object-path")
+        tree = self.say("gdbus", "introspect", *where, PATH, "--recurse")
+        for word in (f"node {path} {{", f"node {PATH}/breaker/s3 {{", f"interface {MANAGER} {{",
+                     f"interface {busworld.ADMIN} {{", "readonly s Level = 'optimal';",
+                     "readonly s Criticality = 'medium';", "GetManagedObjects("):
+            self.assertIn(word, tree)
+        told = self.say("gdbus", "call", *where, path, "--method", f"{PROPERTIES}.Get", SERVICE, "Name")
+        self.assertEqual(told, "(<'mail-relay_2'>,)\n")
+
+    def test_busctl(self):
+        if shutil.which("busctl") is None:
+            return  # it comes with systemd
+        where = (f"--address={self.bus.address}", "--no-pager")
+        tree = self.say("busctl", *where, "--list", "tree", busworld.NAME)
+        self.assertIn(f"{PATH}/service/redis", tree.splitlines())
+        table = self.say("busctl", *where, "introspect", busworld.NAME, PATH)
+        self.assertRegex(table, r'(?m)^\.Level +property +s +"optimal" +emits-change$')
+        self.assertRegex(table, r'(?m)^\.Version +property +s +"1\.0\.0" +const$')
+        self.assertRegex(table, r"(?m)^\.Hold +method +ssssta\{sv\} +s +-$")
+        self.assertRegex(table, r"(?m)^\.HoldReleased +signal +ss +- +-$")
 
 
 class Names(busworld.BusTestCase):
