@@ -205,6 +205,56 @@ test_renew (Fixture *f, gconstpointer unused)
   g_assert_error (error, DERATE_ERROR, DERATE_ERROR_NO_SUCH_HOLD);
 }
 
+/* To less, too. */
+static void
+test_renew_shortens (Fixture *f, gconstpointer unused)
+{
+  g_autoptr (GString) heard = g_string_new (NULL);
+  g_autofree char *id = NULL;
+
+  fixture_begin (f);
+  id = hold (f, DERATE_LEVEL_MINIMAL, DERATE_HOLD_MODE_AT_LEAST, 600);
+  derate_degradation_manager_add_listener (f->manager, on_event, heard, NULL);
+  g_assert_true (derate_degradation_manager_renew (f->manager, id, 7 * G_TIME_SPAN_SECOND, NULL));
+  fixture_advance (f, 6);
+  g_assert_cmpstr (heard->str, ==, "");
+  fixture_advance (f, 1);
+  g_assert_cmpstr (heard->str, ==, "expired:(null) ");
+}
+
+/* What is renewed is so after a restart as well, and then again for no longer than that. */
+static void
+test_renew_and_restart (Fixture *f, gconstpointer unused)
+{
+  static const guint spans[] = { 3600, 10 };
+  g_autofree char *folder = g_dir_make_tmp ("derate-state-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "holds.conf", NULL);
+  g_autofree char *id = NULL;
+
+  g_assert_true (derate_degradation_manager_set_state_dir (f->manager, folder, NULL));
+  fixture_begin (f);
+  id = hold (f, DERATE_LEVEL_MINIMAL, DERATE_HOLD_MODE_AT_LEAST, 60);
+  for (guint i = 0; i < G_N_ELEMENTS (spans); i++)
+    {
+      g_autoptr (GPtrArray) holds = NULL;
+      const DerateHold *kept;
+
+      g_assert_true (
+          derate_degradation_manager_renew (f->manager, id, spans[i] * G_TIME_SPAN_SECOND, NULL));
+      fixture_tear_down (f, NULL);
+      fixture_set_up (f, NULL);
+      g_assert_true (derate_degradation_manager_set_state_dir (f->manager, folder, NULL));
+      holds = derate_degradation_manager_copy_holds (f->manager);
+      g_assert_cmpuint (holds->len, ==, 1);
+      kept = g_ptr_array_index (holds, 0);
+      g_assert_cmpint (kept->ttl, ==, spans[i] * G_TIME_SPAN_SECOND);
+      g_assert_cmpint (kept->deadline - derate_clock_get_time (DERATE_CLOCK (f->clock)), ==,
+                       spans[i] * G_TIME_SPAN_SECOND);
+    }
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
 /* The expiry timer follows the earliest deadline, in whatever order they are taken. */
 static void
 test_timer_follows (Fixture *f, gconstpointer unused)
@@ -591,6 +641,8 @@ main (int argc, char *argv[])
   ADD ("floor-under-worse", test_floor_under_worse);
   ADD ("not-an-incident", test_not_an_incident);
   ADD ("renew", test_renew);
+  ADD ("renew-shortens", test_renew_shortens);
+  ADD ("renew-and-restart", test_renew_and_restart);
   ADD ("timer-follows", test_timer_follows);
   ADD ("vanished", test_vanished);
   ADD ("release-by-others", test_release_by_others);

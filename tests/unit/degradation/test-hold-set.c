@@ -228,24 +228,24 @@ test_texts (void)
   DerateHoldRequest request = good;
   g_autofree char *longest = g_strnfill (256, 'x');
   g_autofree char *too_long = g_strnfill (257, 'x');
+  g_autofree char *dots = g_strnfill (129, '.');
+  g_auto (GStrv) wide = g_strsplit (dots, ".", -1);
+  g_autofree char *too_wide = g_strjoinv ("é", wide); /* 129 characters, 258 bytes */
+  const char *const refused[] = { "", " \t", NULL, too_long, too_wide, "caf\xe9", "\xed\xa0\x80" };
   g_autoptr (DerateHold) hold = NULL;
 
   request.reason = request.who = longest;
   hold = derate_hold_new (&request, NOW, REAL_NOW, NULL);
   g_assert_nonnull (hold);
-
-  request = good;
-  request.reason = "";
-  assert_refused (request, DERATE_ERROR_INVALID_REASON);
-  request.reason = " \t";
-  assert_refused (request, DERATE_ERROR_INVALID_REASON);
-  request.reason = NULL;
-  assert_refused (request, DERATE_ERROR_INVALID_REASON);
-  request.reason = too_long;
-  assert_refused (request, DERATE_ERROR_INVALID_REASON);
-  request = good;
-  request.who = "";
-  assert_refused (request, DERATE_ERROR_INVALID_REASON);
+  for (guint i = 0; i < G_N_ELEMENTS (refused); i++)
+    {
+      request = good;
+      request.reason = refused[i];
+      assert_refused (request, DERATE_ERROR_INVALID_REASON);
+      request = good;
+      request.who = refused[i];
+      assert_refused (request, DERATE_ERROR_INVALID_REASON);
+    }
   request = good;
   request.level = 15;
   assert_refused (request, DERATE_ERROR_UNKNOWN_LEVEL);

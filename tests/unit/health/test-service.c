@@ -656,7 +656,10 @@ test_unknown_with_traffic (Fixture *f, gconstpointer data)
   derate_service_update (f->service);
   assert_status (f->service, U, CAUSE (NONE));
   g_assert_cmpint (derate_service_get_effective_status (f->service, FALSE), ==, D);
-  advance (f, 31 * SECOND);
+  advance (f, 30 * SECOND);
+  derate_service_update (f->service);
+  g_assert_cmpint (derate_service_get_effective_status (f->service, FALSE), ==, D);
+  advance (f, 1);
   derate_service_update (f->service);
   g_assert_cmpint (derate_service_get_effective_status (f->service, FALSE), ==, X);
 }
