@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs unittest cases and prints TAP."""
 import sys
+import traceback
 import unittest
 
 
@@ -10,6 +11,7 @@ class TapResult(unittest.TestResult):
     def __init__(self):
         super().__init__()
         self.count = 0
+        self.half_failed = None  # the case whose parts have failed, so far
 
     def say(self, word, test, tail=""):
         self.count += 1
@@ -27,6 +29,16 @@ class TapResult(unittest.TestResult):
         super().addError(test, err)
         self.say("not ok", test)
         print(self.errors[-1][1], file=sys.stderr)
+
+    def addSubTest(self, test, subtest, err):
+        """One line a case, however many of its parts fail."""
+        super().addSubTest(test, subtest, err)
+        if err is None:
+            return
+        if self.half_failed is not test:
+            self.say("not ok", test)
+        self.half_failed = test
+        print(subtest, "".join(traceback.format_exception(*err)), sep="\n", file=sys.stderr)
 
     def addSkip(self, test, reason):
         self.say("ok", test, f" # SKIP {reason}")
