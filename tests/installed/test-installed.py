@@ -98,6 +98,11 @@ class InstalledTest(unittest.TestCase):
         self.assertEqual(boards, [f"derate-{name}" for name
                                   in ("breakers", "database", "fallbacks", "levels", "queue")])
 
+    def test_dbusmock(self):
+        """The template for tests of others."""
+        folder = pathlib.Path(self.stage.pkg_config("--variable=dbusmockdir", "derate-1")[0])
+        self.assertEqual([path.name for path in folder.iterdir()], ["derate.py"])
+
     def test_one_include_of_each_library(self):
         packages = sorted(path.stem for path in self.stage.pc.glob("derate-*.pc"))
         self.assertEqual(packages, ["derate-1", "derate-fallbacks-1", "derate-http-1",
