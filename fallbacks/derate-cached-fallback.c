@@ -154,6 +154,12 @@ derate_cached_fallback_new (DerateClock *clock,
   return DERATE_FALLBACK (cache);
 }
 
+static gboolean
+is_nothing (GVariant *value)
+{
+  return g_variant_is_of_type (value, G_VARIANT_TYPE_MAYBE) && g_variant_n_children (value) == 0;
+}
+
 /**
  * derate_cached_fallback_put:
  * @cache: a cache
@@ -161,7 +167,8 @@ derate_cached_fallback_new (DerateClock *clock,
  * @value: what the service answered; a floating reference is taken
  *
  * Keeps an answer in the place of the one before. One that is greater than the whole cache is not
- * kept, and the one before goes all the same: it is no longer the last.
+ * kept, nor is nothing, an empty `m…`: there may be any number of things that are not there. The
+ * one before goes all the same: it is no longer the last.
  *
  * Since: 1.0
  */
@@ -179,7 +186,7 @@ derate_cached_fallback_put (DerateCachedFallback *cache, const char *key, GVaria
   before = g_hash_table_lookup (cache->table, entry->key);
   if (before != NULL)
     take_out (cache, before, &removed);
-  if (entry->n_bytes <= cache->max_bytes)
+  if (entry->n_bytes <= cache->max_bytes && !is_nothing (entry->value))
     {
       while (cache->order.length >= cache->max_entries ||
              cache->n_bytes + entry->n_bytes > cache->max_bytes)

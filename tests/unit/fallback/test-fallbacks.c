@@ -216,6 +216,18 @@ test_cached_bytes (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (derate_cached_fallback_get_n_entries (fixture->cache), ==, 1);
 }
 
+/* Of what is not there no answer is kept, and none of when it was. */
+static void
+test_cached_nothing (Fixture *fixture, gconstpointer data)
+{
+  derate_cached_fallback_put (fixture->cache, "1", g_variant_new ("mi", TRUE, 5));
+  assert_answers (fixture->fallback, "1", "5", "cache", 0);
+  derate_cached_fallback_put (fixture->cache, "1", g_variant_new ("mi", FALSE, 0));
+  assert_refuses (fixture->fallback, "1", FALSE, "no answer young enough is kept for “1”");
+  derate_cached_fallback_put (fixture->cache, "2", g_variant_new ("mi", FALSE, 0));
+  g_assert_cmpuint (derate_cached_fallback_get_n_entries (fixture->cache), ==, 0);
+}
+
 static void
 test_cached_for_ever (void)
 {
@@ -321,6 +333,7 @@ main (int argc, char **argv)
   ADD ("replaces", test_cached_replaces);
   ADD ("entries", test_cached_entries);
   ADD ("bytes", test_cached_bytes);
+  ADD ("nothing", test_cached_nothing);
 #undef ADD
   g_test_add_func ("/fallbacks/cached/for-ever", test_cached_for_ever);
   g_test_add_func ("/fallbacks/factory", test_factory);
