@@ -38,6 +38,8 @@ static const GDBusErrorEntry entries[] = {
   ENTRY (EXISTS, "Exists"),
   ENTRY (ABANDONED, "Abandoned"),
   ENTRY (RAMPING, "Ramping"),
+  ENTRY (LEVEL, "Level"),
+  ENTRY (HOLD, "Hold"),
 #undef ENTRY
 };
 

@@ -45,6 +45,8 @@ G_BEGIN_DECLS
  * @DERATE_ERROR_EXISTS: the name is taken
  * @DERATE_ERROR_ABANDONED: whoever had to answer a call dropped it; neutral to a circuit breaker
  * @DERATE_ERROR_RAMPING: refused: the breaker has closed and does not let every call through yet
+ * @DERATE_ERROR_LEVEL: refused: the level does not allow it
+ * @DERATE_ERROR_HOLD: refused: an operator's hold does not allow it
  *
  * What can go wrong.
  *
@@ -80,6 +82,8 @@ typedef enum
   DERATE_ERROR_EXISTS,
   DERATE_ERROR_ABANDONED,
   DERATE_ERROR_RAMPING,
+  DERATE_ERROR_LEVEL,
+  DERATE_ERROR_HOLD,
 } DerateError;
 
 DERATE_AVAILABLE_IN_1_0

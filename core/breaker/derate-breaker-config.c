@@ -342,7 +342,8 @@ says_nothing (const GError *error)
   if (error->domain != DERATE_ERROR)
     return FALSE;
   return (error->code >= DERATE_ERROR_OPEN && error->code <= DERATE_ERROR_RATE_LIMITED) ||
-         error->code == DERATE_ERROR_ABANDONED || error->code == DERATE_ERROR_RAMPING;
+         error->code == DERATE_ERROR_ABANDONED || error->code == DERATE_ERROR_RAMPING ||
+         error->code == DERATE_ERROR_LEVEL || error->code == DERATE_ERROR_HOLD;
 }
 
 gboolean

@@ -239,7 +239,7 @@ static const Field service_fields[] = {
   { .key = "password-file", .check = check_any },   WORD ("preset", PRESETS),
   { .key = "alternate", .check = check_name },      { .key = "breaker", .check = check_name },
   DURATION ("call-timeout", MILLISECOND, DAY),      UINT ("bulkhead", 1, 1000000),
-  { .key = "fallback", .check = check_names },
+  { .key = "fallback", .check = check_names },      UINT ("fallback-bulkhead", 1, 1000000),
 };
 
 static const Field breaker_fields[] = {

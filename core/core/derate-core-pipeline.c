@@ -8,6 +8,7 @@
 #include "derate-env-private.h"
 #include "derate-error.h"
 #include "derate-fallback-policy.h"
+#include "derate-gate-policy-private.h"
 #include "derate-names-private.h"
 #include "derate-policy-private.h"
 #include "derate-retry.h"
@@ -33,15 +34,30 @@ shared_free (gpointer data)
   g_free (shared);
 }
 
+static guint
+get_places (DerateCore *core, const char *service, const char *key, guint fallback)
+{
+  g_autofree char *group = g_strconcat ("service ", service, NULL);
+
+  return core->config != NULL ? derate_config_get_uint (core->config, group, key, fallback)
+                              : fallback;
+}
+
 static gboolean
 make_fallback (DerateCore *core, const char *service, Shared *shared, GError **error)
 {
   g_autoptr (DerateFallback) chain = derate_core_create_fallback (core, service, error);
+  DerateFallbackPolicy *policy;
 
   if (chain == NULL)
     return FALSE;
-  if (derate_fallback_chain_get_length (DERATE_FALLBACK_CHAIN (chain)) > 0)
-    shared->fallback = DERATE_POLICY (derate_fallback_policy_new (service, chain));
+  if (derate_fallback_chain_get_length (DERATE_FALLBACK_CHAIN (chain)) == 0)
+    return TRUE;
+  policy = derate_fallback_policy_new (service, chain);
+  derate_fallback_policy_set_max_concurrent (policy,
+                                             get_places (core, service, "fallback-bulkhead",
+                                                         DERATE_FALLBACK_POLICY_MAX_CONCURRENT));
+  shared->fallback = DERATE_POLICY (policy);
   return TRUE;
 }
 
@@ -57,17 +73,6 @@ make_retry (DerateCore *core, Shared *shared, GError **error)
   return TRUE;
 }
 
-static void
-make_bulkhead (DerateCore *core, const char *service, Shared *shared)
-{
-  g_autofree char *group = g_strconcat ("service ", service, NULL);
-  guint places = DERATE_BULKHEAD_DEFAULT;
-
-  if (core->config != NULL)
-    places = derate_config_get_uint (core->config, group, "bulkhead", places);
-  shared->bulkhead = DERATE_POLICY (derate_bulkhead_new (core->clock, places));
-}
-
 static Shared *
 ensure_shared (DerateCore *core, const char *service, GError **error)
 {
@@ -81,7 +86,9 @@ ensure_shared (DerateCore *core, const char *service, GError **error)
       shared_free (shared);
       return NULL;
     }
-  make_bulkhead (core, service, shared);
+  shared->bulkhead =
+      DERATE_POLICY (derate_bulkhead_new (core->clock, get_places (core, service, "bulkhead",
+                                                                   DERATE_BULKHEAD_DEFAULT)));
   g_hash_table_insert (core->pipelines, g_strdup (service), shared);
   return shared;
 }
@@ -178,10 +185,12 @@ on_ended (DeratePolicyEnd end, gpointer manager)
   derate_degradation_manager_note_answer (manager, sources[end]);
 }
 
+/* @gate may be NULL. */
 static gboolean
 fill (DerateCore *core,
       DeratePipeline *pipeline,
       DerateService *service,
+      DerateGate *gate,
       DerateCorePipelineFlags flags,
       GError **error)
 {
@@ -193,6 +202,8 @@ fill (DerateCore *core,
     return FALSE;
   if (shared->fallback != NULL && !(flags & DERATE_CORE_PIPELINE_BARE))
     derate_pipeline_append (pipeline, shared->fallback);
+  if (gate != NULL)
+    append (pipeline, derate_gate_policy_new (core->manager, gate, service));
   if (shared->retry != NULL && !(flags & DERATE_CORE_PIPELINE_NO_RETRY))
     derate_pipeline_append (pipeline, shared->retry);
   if (breaker != NULL)
@@ -201,6 +212,30 @@ fill (DerateCore *core,
     return FALSE;
   derate_pipeline_append (pipeline, shared->bulkhead);
   return TRUE;
+}
+
+static DeratePipeline *
+create_pipeline (DerateCore *core,
+                 const char *service,
+                 DerateGate *gate,
+                 DerateCorePipelineFlags flags,
+                 GError **error)
+{
+  g_autoptr (DeratePipeline) pipeline = NULL;
+  g_autoptr (DerateService) known = derate_core_lookup_service (core, service);
+
+  if (known == NULL)
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_NO_SUCH_SERVICE, "no service “%s”", service);
+      return NULL;
+    }
+  pipeline = derate_pipeline_new ();
+  if (!core->disabled && !fill (core, pipeline, known, gate, flags, error))
+    return NULL;
+  if (!(flags & DERATE_CORE_PIPELINE_UNCOUNTED))
+    derate_policy_set_ended (DERATE_POLICY (pipeline), on_ended, g_object_ref (core->manager),
+                             g_object_unref);
+  return g_steal_pointer (&pipeline);
 }
 
 /**
@@ -214,7 +249,8 @@ fill (DerateCore *core,
  * (`fallback=`), where it has some; retries (`DEFAULT_MAX_RETRIES`, 3); its breaker; the timeout
  * of each attempt (`call-timeout=`; else its share of `answer-budget=`: a half for a database, a
  * quarter for a cache, all for others; else `DEFAULT_TIMEOUT`, where 0 is none; else 30 s); and how
- * many calls may be under way at once (`bulkhead=`, else %DERATE_BULKHEAD_DEFAULT). How calls
+ * many calls may be under way at once (`bulkhead=`, else %DERATE_BULKHEAD_DEFAULT), and how many of
+ * its fallbacks (`fallback-bulkhead=`, else %DERATE_FALLBACK_POLICY_MAX_CONCURRENT). How calls
  * through it end is counted in `degradation_answers_total`. With `ENABLE_RESILIENCE=false` it lets
  * everything straight through.
  *
@@ -234,23 +270,47 @@ derate_core_create_pipeline (DerateCore *core,
                              DerateCorePipelineFlags flags,
                              GError **error)
 {
-  g_autoptr (DeratePipeline) pipeline = NULL;
-  g_autoptr (DerateService) known = NULL;
-
   g_return_val_if_fail (DERATE_IS_CORE (core), NULL);
   g_return_val_if_fail (service != NULL, NULL);
 
-  known = derate_core_lookup_service (core, service);
-  if (known == NULL)
-    {
-      g_set_error (error, DERATE_ERROR, DERATE_ERROR_NO_SUCH_SERVICE, "no service “%s”", service);
-      return NULL;
-    }
-  pipeline = derate_pipeline_new ();
-  if (!core->disabled && !fill (core, pipeline, known, flags, error))
-    return NULL;
-  if (!(flags & DERATE_CORE_PIPELINE_UNCOUNTED))
-    derate_policy_set_ended (DERATE_POLICY (pipeline), on_ended, g_object_ref (core->manager),
-                             g_object_unref);
-  return g_steal_pointer (&pipeline);
+  return create_pipeline (core, service, NULL, flags, error);
+}
+
+/**
+ * derate_core_create_gated_pipeline:
+ * @core: a core
+ * @service: the name of a service
+ * @feature: the name of a feature, such as `ai`
+ * @flags: what to leave out
+ * @error: where to put the error
+ *
+ * Makes the pipeline of derate_core_create_pipeline() for calls that belong to a feature. While the
+ * feature's gate is closed the service is not called, and its fallbacks answer as they do when a
+ * breaker refuses. Their reason, and the error where none answers, is `level` or `hold`
+ * (%DERATE_ERROR_LEVEL, %DERATE_ERROR_HOLD) where the level is worse than the feature allows; else
+ * `drill` or `open` (%DERATE_ERROR_DRILL, %DERATE_ERROR_OPEN): a service that it needs is not well.
+ * A feature that is queued is open; see [method@Gate.is_open].
+ *
+ * Returns: (transfer full): the pipeline, or %NULL with %DERATE_ERROR_INVALID_ARGUMENT where there
+ *   is no such feature, or an error of derate_core_create_pipeline()
+ *
+ * Since: 1.0
+ */
+DeratePipeline *
+derate_core_create_gated_pipeline (DerateCore *core,
+                                   const char *service,
+                                   const char *feature,
+                                   DerateCorePipelineFlags flags,
+                                   GError **error)
+{
+  g_autoptr (DerateGate) gate = NULL;
+
+  g_return_val_if_fail (DERATE_IS_CORE (core), NULL);
+  g_return_val_if_fail (service != NULL && feature != NULL, NULL);
+
+  gate = derate_degradation_manager_get_gate (core->manager, feature);
+  if (gate != NULL)
+    return create_pipeline (core, service, gate, flags, error);
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT, "no feature “%s”", feature);
+  return NULL;
 }

@@ -93,6 +93,13 @@ DeratePipeline *derate_core_create_pipeline (DerateCore             *core,
                                              GError                **error);
 
 DERATE_AVAILABLE_IN_1_0
+DeratePipeline *derate_core_create_gated_pipeline (DerateCore             *core,
+                                                   const char             *service,
+                                                   const char             *feature,
+                                                   DerateCorePipelineFlags flags,
+                                                   GError                **error);
+
+DERATE_AVAILABLE_IN_1_0
 DerateMetricsRegistry *derate_core_get_metrics (DerateCore *core);
 
 DERATE_AVAILABLE_IN_1_0

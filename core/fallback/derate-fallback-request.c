@@ -63,6 +63,10 @@ derate_fallback_reason_from_error (const GError *error)
     case DERATE_ERROR_QUEUE_FULL:
     case DERATE_ERROR_RATE_LIMITED:
       return DERATE_FALLBACK_REASON_OVERLOAD;
+    case DERATE_ERROR_LEVEL:
+      return DERATE_FALLBACK_REASON_LEVEL;
+    case DERATE_ERROR_HOLD:
+      return DERATE_FALLBACK_REASON_HOLD;
     case DERATE_ERROR_DRILL:
       return DERATE_FALLBACK_REASON_DRILL;
     default:

@@ -250,6 +250,24 @@ class PolicyTest(BreakerTest):
         breaker.trip()
         self.assertEqual(Derate.with_fallback(2)(protect(int))(), 2)
 
+    def test_a_gate(self):
+        """While the feature is off nothing is called, and the fallback answers."""
+        config = Derate.Config.new_from_data("[derate]\nname=shop\n[service openai]\nrole=ai\n",
+                                             "shop.conf")
+        core = Derate.Core.new_from_config(config, self.clock)
+        core.start_async(None, lambda *_result: None)
+        self.clock.advance(0)
+        pipeline = core.create_gated_pipeline("openai", "ai", Derate.CorePipelineFlags.FULL)
+        price = pipeline.protect(read=True, record=OSError)(self.fails(answer=120))
+        self.assertEqual(price(), 120)
+        core.get_degradation_manager().hold(Derate.Level.LIMITED, Derate.HoldMode.AT_LEAST, "ana",
+                                            "maintenance", 60 * SECOND)
+        self.assertRefused(Derate.Error.HOLD, price)
+        self.assertEqual(Derate.with_fallback(130)(price)(), 130)
+        self.assertEqual(self.calls, 1)
+        with self.assertRaisesRegex(GLib.Error, "no feature “magic”"):
+            core.create_gated_pipeline("openai", "magic", Derate.CorePipelineFlags.FULL)
+
     def test_a_token_is_no_answer(self):
         """What a fallback kept of an answer that is no plain value is not given out."""
         kept = Kept()

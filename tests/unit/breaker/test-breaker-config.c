@@ -335,6 +335,8 @@ static const struct
   { "own refusal: open", PLAIN, derate_error_quark, DERATE_ERROR_OPEN, FALSE },
   { "own refusal: bulkhead", PLAIN, derate_error_quark, DERATE_ERROR_QUEUE_FULL, FALSE },
   { "own refusal: rate", PLAIN, derate_error_quark, DERATE_ERROR_RATE_LIMITED, FALSE },
+  { "own refusal: level", PLAIN, derate_error_quark, DERATE_ERROR_LEVEL, FALSE },
+  { "own refusal: hold", PLAIN, derate_error_quark, DERATE_ERROR_HOLD, FALSE },
   { "ignored by code", IGNORE_NOT_FOUND, g_io_error_quark, G_IO_ERROR_NOT_FOUND, FALSE },
   { "not ignored", IGNORE_NOT_FOUND, g_io_error_quark, G_IO_ERROR_BUSY, TRUE },
   { "ignored by domain", IGNORE_ALL_IO, g_io_error_quark, G_IO_ERROR_BUSY, FALSE },

@@ -167,6 +167,7 @@ assert_length (Fixture *fixture, const char *service, int flags, guint length)
   "[service database]\nrole=database\nfallback=memory\n[service redis]\nrole=cache\n" \
   "[service openai]\nrole=ai\ncall-timeout=3s\nbulkhead=2\n"
 #define SHOP NAME SERVICES
+#define GATED SHOP "fallback=memory\n"
 
 /* Fallback, retry, breaker, timeout, bulkhead; each left out where it is not there or not wanted.
  */
@@ -359,6 +360,151 @@ test_reload (Fixture *fixture, gconstpointer data)
   call (fixture, first, "F", "fallback:1");
 }
 
+/* Two calls that want the fallback at once, for different keys. */
+static void
+test_fallback_bulkhead (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DeratePipeline) pipeline = make (fixture, "database", NO_RETRY);
+  g_autoptr (DeratePipeline) narrow = make (fixture, "redis", NO_RETRY);
+  g_autoptr (DerateRequest) other = derate_request_new (DERATE_REQUEST_READ, "other");
+
+  for (guint i = 0; i < 2; i++)
+    {
+      DeratePolicy *policy = DERATE_POLICY (i == 0 ? pipeline : narrow);
+
+      call (fixture, i == 0 ? pipeline : narrow, "S", "1");
+      policy_world_set_script (fixture->world, "F");
+      derate_policy_call_async (policy, other, policy_world_start, fixture->world, NULL, NULL, NULL,
+                                NULL);
+      policy_world_call_async (fixture->world, policy, fixture->read, NULL);
+      policy_world_finish (fixture->world);
+      policy_world_assert_end (fixture->world, i == 0 ? "fallback:1" : "io:39");
+    }
+}
+
+static DeratePipeline *
+make_gated (Fixture *fixture, int flags)
+{
+  g_autoptr (GError) error = NULL;
+  DeratePipeline *pipeline =
+      derate_core_create_gated_pipeline (fixture->core, "openai", "ai",
+                                         (DerateCorePipelineFlags)flags, &error);
+
+  g_assert_no_error (error);
+  return pipeline;
+}
+
+static void
+trip (Fixture *fixture, const char *name)
+{
+  g_autoptr (DerateBreaker) breaker = derate_core_lookup_breaker (fixture->core, name);
+
+  g_assert_true (derate_breaker_trip (breaker, NULL));
+}
+
+static void
+close_by_hold (Fixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id =
+      derate_degradation_manager_hold (derate_core_get_degradation_manager (fixture->core),
+                                       DERATE_LEVEL_LIMITED, DERATE_HOLD_MODE_AT_LEAST, "ana",
+                                       "maintenance", G_TIME_SPAN_HOUR, &error);
+
+  g_assert_no_error (error);
+}
+
+/* The database is down, and so the level minimal. */
+static void
+close_by_level (Fixture *fixture)
+{
+  trip (fixture, "database");
+}
+
+static void
+close_by_dependency (Fixture *fixture)
+{
+  trip (fixture, "openai");
+}
+
+/* Each closes the gate of `ai`. */
+static const struct
+{
+  void (*close) (Fixture *fixture);
+  DerateFallbackReason reason;
+  const char *error;
+} closings[] = {
+  { close_by_hold, DERATE_FALLBACK_REASON_HOLD, "derate:hold" },
+  { close_by_level, DERATE_FALLBACK_REASON_LEVEL, "derate:level" },
+  { close_by_dependency, DERATE_FALLBACK_REASON_OPEN, "derate:open" },
+};
+
+static void
+on_started (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_assert_true (derate_core_start_finish (DERATE_CORE (source), result, NULL));
+}
+
+/* Neither the service nor its breaker is asked while the gate is closed. */
+static void
+assert_gated (gconstpointer config, guint i)
+{
+  Fixture fixture = { 0 };
+  g_autoptr (DeratePipeline) pipeline = NULL;
+  g_autoptr (DeratePipeline) bare = NULL;
+  g_autoptr (DerateBreaker) breaker = NULL;
+  g_autoptr (DerateBreakerStats) stats = NULL;
+
+  set_up (&fixture, config);
+  pipeline = make_gated (&fixture, NO_RETRY);
+  bare = make_gated (&fixture, BARE | UNCOUNTED);
+  derate_core_start_async (fixture.core, NULL, on_started, NULL);
+  policy_world_advance (fixture.world, 0);
+  call (&fixture, pipeline, "S", "1");
+  call (&fixture, bare, "S", "1");
+  closings[i].close (&fixture);
+
+  call (&fixture, pipeline, "S", "fallback:1");
+  g_assert_cmpint (derate_fallback_result_get_reason (fixture.world->fallback), ==,
+                   closings[i].reason);
+  g_assert_cmpuint (fixture.world->made, ==, 0);
+  call (&fixture, bare, "S", closings[i].error);
+  breaker = derate_core_lookup_breaker (fixture.core, "openai");
+  stats = derate_breaker_dup_stats (breaker);
+  g_assert_cmpuint (stats->total_requests, ==, 4);
+  tear_down (&fixture, NULL);
+}
+
+static void
+test_gated (gconstpointer config)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (closings); i++)
+    assert_gated (config, i);
+}
+
+/* Where levels are not enforced the gate is shown closed, and lets everything through. */
+static void
+test_gate_not_enforced (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DeratePipeline) pipeline = make_gated (fixture, NO_RETRY);
+
+  derate_core_start_async (fixture->core, NULL, on_started, NULL);
+  policy_world_advance (fixture->world, 0);
+  close_by_hold (fixture);
+  call (fixture, pipeline, "S", "1");
+}
+
+static void
+test_no_such_gate (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (
+      derate_core_create_gated_pipeline (fixture->core, "openai", "magic", FULL, &error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (error->message, ==, "no feature “magic”");
+}
+
 /* It goes on without its core. */
 static void
 test_outlives_the_core (Fixture *fixture, gconstpointer data)
@@ -387,6 +533,14 @@ main (int argc, char **argv)
   ADD ("answer-budget", NAME "answer-budget=200ms\n[service s3]\nrole=storage\n" SERVICES,
        test_answer_budget);
   ADD ("bulkhead", SHOP, test_bulkhead);
+  ADD ("fallback-bulkhead",
+       NAME "[service database]\nrole=database\nfallback=memory\n"
+            "[service redis]\nrole=cache\nfallback=memory\nfallback-bulkhead=1\n",
+       test_fallback_bulkhead);
+  g_test_add_data_func ("/core/pipeline/gated", GATED, test_gated);
+  ADD ("gate-not-enforced", NAME "enforce=off\n[service openai]\nrole=ai\n",
+       test_gate_not_enforced);
+  ADD ("no-such-gate", SHOP, test_no_such_gate);
   ADD ("counted", SHOP, test_counted);
   ADD ("reload", SHOP, test_reload);
   ADD ("outlives-the-core", SHOP, test_outlives_the_core);

@@ -406,6 +406,8 @@ test_reasons (void)
     { DERATE_ERROR_HALF_OPEN_FULL, "open" },
     { DERATE_ERROR_FORCED, "open" },
     { DERATE_ERROR_DRILL, "drill" },
+    { DERATE_ERROR_LEVEL, "level" },
+    { DERATE_ERROR_HOLD, "hold" },
     { DERATE_ERROR_TIMED_OUT, "timeout" },
     { DERATE_ERROR_QUEUE_FULL, "overload" },
     { DERATE_ERROR_RATE_LIMITED, "overload" },

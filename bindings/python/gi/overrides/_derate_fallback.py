@@ -130,7 +130,7 @@ def _is_refusal(error):
     """Refused, or given up, by Derate itself."""
     return (isinstance(error, GLib.Error) and error.domain == outcome.DOMAIN
             and (Derate.Error.OPEN <= error.code <= Derate.Error.TIMED_OUT
-                 or error.code == Derate.Error.RAMPING))
+                 or error.code in (Derate.Error.RAMPING, Derate.Error.LEVEL, Derate.Error.HOLD)))
 
 
 def _make_answerer(fallback):
