@@ -3,7 +3,8 @@
 
 #include "agent.h"
 
-/* POST /ai/pricing {item, price}: the model's price, else the rule's. */
+/* POST /ai/pricing {item, price}: the model's price; where there is none, what the configuration
+ * names for it: the rule's. */
 
 typedef struct
 {
@@ -25,56 +26,24 @@ pricing_free (Pricing *pricing)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pricing, pricing_free)
 
 static void
-answer (Pricing *pricing, DerateAnswerSource source, double price, const char *reason)
-{
-  GVariantBuilder body;
-
-  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&body, "{sv}", "item", g_variant_new_string (pricing->item));
-  g_variant_builder_add (&body, "{sv}", "price", g_variant_new_double (price));
-  g_variant_builder_add (&body, "{sv}", "degraded", g_variant_new_boolean (reason != NULL));
-  g_variant_builder_add (&body, "{sv}", "source",
-                         g_variant_new_string (reason != NULL ? "rule" : "openai"));
-  if (reason != NULL)
-    {
-      g_variant_builder_add (&body, "{sv}", "reason", g_variant_new_string (reason));
-      g_variant_builder_add (&body, "{sv}", "age_seconds", g_variant_new_double (0));
-    }
-  agent_reply (pricing->agent, pricing->message, source, SOUP_STATUS_OK,
-               g_variant_builder_end (&body));
-}
-
-static void
-answer_by_rule (Pricing *pricing, DerateFallbackReason reason, const GError *why)
-{
-  Agent *agent = pricing->agent;
-  g_autoptr (DerateFallbackRequest) request =
-      derate_fallback_request_new ("openai", reason, why, pricing->item,
-                                   g_variant_new_double (pricing->price));
-  g_autoptr (DerateFallbackResult) result =
-      derate_fallback_answer (agent->pricing_fallback, request, NULL);
-
-  if (result == NULL)
-    agent_refuse (agent, pricing->message, "AI enhancement temporarily unavailable",
-                  "There is no baseline for this price");
-  else
-    answer (pricing, DERATE_ANSWER_SOURCE_FALLBACK,
-            g_variant_get_double (derate_fallback_result_get_value (result)),
-            derate_fallback_reason_get_nick (reason));
-}
-
-static void
 on_priced (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (Pricing) pricing = data;
-  g_autoptr (GError) error = NULL;
+  g_autoptr (DerateFallbackResult) fallback = NULL;
   g_autoptr (GVariant) price =
-      derate_policy_call_finish (DERATE_POLICY (source), result, NULL, &error);
+      derate_policy_call_finish (DERATE_POLICY (source), result, &fallback, NULL);
+  GVariantBuilder body;
 
   if (price == NULL)
-    answer_by_rule (pricing, derate_fallback_reason_from_error (error), error);
-  else
-    answer (pricing, DERATE_ANSWER_SOURCE_REAL, g_variant_get_double (price), NULL);
+    {
+      agent_refuse (pricing->message, "AI enhancement temporarily unavailable",
+                    "There is no baseline for this price");
+      return;
+    }
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "item", g_variant_new_string (pricing->item));
+  g_variant_builder_add (&body, "{sv}", "price", price);
+  agent_reply (pricing->agent, pricing->message, &body, "openai", fallback);
 }
 
 static gboolean
@@ -113,6 +82,7 @@ handle (SoupServer *server,
   Agent *agent = user_data;
   g_autoptr (Pricing) pricing = NULL;
   g_autoptr (DerateRequest) request = NULL;
+  g_autofree char *key = NULL;
 
   if (soup_server_message_get_method (message) != SOUP_METHOD_POST)
     {
@@ -131,12 +101,9 @@ handle (SoupServer *server,
     }
   if (agent_refuse_in_emergency (agent, message))
     return;
-  if (!derate_gate_is_open (agent->ai_gate))
-    {
-      answer_by_rule (pricing, agent_gate_reason (agent, agent->ai_gate), NULL);
-      return;
-    }
-  request = agent_make_request (message, DERATE_REQUEST_READ, pricing->item);
+  key = g_strdup_printf ("%.17g %s", pricing->price, pricing->item);
+  request = agent_make_request (message, DERATE_REQUEST_READ, key);
+  derate_request_set_body (request, g_variant_new_double (pricing->price));
   agent_ai_price (agent->ai_client, agent->ai, request, pricing->item, pricing->price, on_priced,
                   pricing);
   pricing = NULL;

@@ -7,17 +7,6 @@
 /* When a refused caller should come again: about when the recovery loop has looked. */
 #define RETRY_AFTER_SECONDS "30"
 
-/* No time for retries, and the fallbacks are the endpoints' own, which also count the answers. */
-static DeratePolicy *
-make_pipeline (Agent *agent, const char *service, GError **error)
-{
-  return (DeratePolicy *)derate_core_create_pipeline (agent->core, service,
-                                                      DERATE_CORE_PIPELINE_BARE |
-                                                          DERATE_CORE_PIPELINE_NO_RETRY |
-                                                          DERATE_CORE_PIPELINE_UNCOUNTED,
-                                                      error);
-}
-
 static const char *
 get_uri (Agent *agent, const char *group)
 {
@@ -33,6 +22,30 @@ price_by_rule (DerateFallbackRequest *request, gpointer user_data, GError **erro
   return g_variant_new_double (price * 1.3);
 }
 
+static gboolean
+register_fallbacks (DerateCore *core, GError **error)
+{
+  derate_fallbacks_add_function (derate_core_get_fallbacks (core), "price-plus-30", price_by_rule,
+                                 NULL, NULL);
+  return derate_fallbacks_register (derate_core_get_fallbacks (core), error) &&
+         agent_copy_register (core, error);
+}
+
+/* No answer has time for retries. */
+static gboolean
+make_pipelines (Agent *agent, GError **error)
+{
+  agent->database =
+      (DeratePolicy *)derate_core_create_pipeline (agent->core, "database",
+                                                   DERATE_CORE_PIPELINE_NO_RETRY, error);
+  if (agent->database == NULL)
+    return FALSE;
+  agent->ai =
+      (DeratePolicy *)derate_core_create_gated_pipeline (agent->core, "openai", "ai",
+                                                         DERATE_CORE_PIPELINE_NO_RETRY, error);
+  return agent->ai != NULL;
+}
+
 Agent *
 agent_new (DerateCore *core, SoupServer *server, GError **error)
 {
@@ -42,19 +55,10 @@ agent_new (DerateCore *core, SoupServer *server, GError **error)
   agent->manager = derate_core_get_degradation_manager (core);
   agent->server = g_object_ref (server);
   agent->database_client = agent_database_new (get_uri (agent, "service database"));
-  agent->cache_client = agent_cache_new (get_uri (agent, "service redis"));
   agent->ai_client =
       agent_ai_new (get_uri (agent, "service openai"), g_getenv ("OPENAI_API_KEY"), error);
-  agent->reads_gate = derate_degradation_manager_get_gate (agent->manager, "reads");
-  agent->cache_gate = derate_degradation_manager_get_gate (agent->manager, "cache");
-  agent->ai_gate = derate_degradation_manager_get_gate (agent->manager, "ai");
-  agent->pricing_fallback = derate_degraded_fallback_new ("rule", price_by_rule, NULL, NULL);
-  agent->price_fallback = derate_core_create_fallback (core, "database", error);
-
-  if (agent->ai_client == NULL || agent->price_fallback == NULL ||
-      (agent->database = make_pipeline (agent, "database", error)) == NULL ||
-      (agent->cache = make_pipeline (agent, "redis", error)) == NULL ||
-      (agent->ai = make_pipeline (agent, "openai", error)) == NULL)
+  if (agent->ai_client == NULL || !register_fallbacks (core, error) ||
+      !make_pipelines (agent, error))
     {
       agent_free (agent);
       return NULL;
@@ -68,16 +72,9 @@ void
 agent_free (Agent *agent)
 {
   g_clear_pointer (&agent->database_client, agent_database_free);
-  g_clear_pointer (&agent->cache_client, agent_cache_free);
   g_clear_pointer (&agent->ai_client, agent_ai_free);
   g_clear_object (&agent->database);
-  g_clear_object (&agent->cache);
   g_clear_object (&agent->ai);
-  g_clear_pointer (&agent->reads_gate, derate_gate_unref);
-  g_clear_pointer (&agent->cache_gate, derate_gate_unref);
-  g_clear_pointer (&agent->ai_gate, derate_gate_unref);
-  g_clear_object (&agent->price_fallback);
-  g_clear_object (&agent->pricing_fallback);
   g_clear_object (&agent->server);
   g_clear_object (&agent->core);
   g_free (agent);
@@ -124,15 +121,44 @@ send_json (SoupServerMessage *message, guint status, GVariant *body)
                                     strlen (text));
 }
 
+/* At minimal an answer is marked though it is the real one. */
+static const char *
+get_reason (Agent *agent, DerateFallbackResult *fallback)
+{
+  g_autofree char *rule = NULL;
+
+  if (fallback != NULL)
+    return derate_fallback_reason_get_nick (derate_fallback_result_get_reason (fallback));
+  if (derate_degradation_manager_get_enforced_level (agent->manager) < DERATE_LEVEL_MINIMAL)
+    return NULL;
+  rule = derate_degradation_manager_dup_rule (agent->manager);
+  return g_strcmp0 (rule, "hold") == 0 ? "hold" : "level";
+}
+
 void
 agent_reply (Agent *agent,
              SoupServerMessage *message,
-             DerateAnswerSource source,
-             guint status,
-             GVariant *body)
+             GVariantBuilder *body,
+             const char *source,
+             DerateFallbackResult *fallback)
 {
-  derate_degradation_manager_note_answer (agent->manager, source);
-  send_json (message, status, body);
+  const char *reason = get_reason (agent, fallback);
+  GTimeSpan age = 0;
+
+  if (fallback != NULL)
+    {
+      source = derate_fallback_result_get_source (fallback);
+      age = derate_fallback_result_get_age (fallback);
+    }
+  g_variant_builder_add (body, "{sv}", "degraded", g_variant_new_boolean (reason != NULL));
+  g_variant_builder_add (body, "{sv}", "source", g_variant_new_string (source));
+  if (reason != NULL)
+    {
+      g_variant_builder_add (body, "{sv}", "reason", g_variant_new_string (reason));
+      g_variant_builder_add (body, "{sv}", "age_seconds",
+                             g_variant_new_double ((double)age / G_TIME_SPAN_SECOND));
+    }
+  send_json (message, SOUP_STATUS_OK, g_variant_builder_end (body));
 }
 
 void
@@ -153,7 +179,7 @@ set_retry_after (SoupServerMessage *message)
 }
 
 void
-agent_refuse (Agent *agent, SoupServerMessage *message, const char *error, const char *text)
+agent_refuse (SoupServerMessage *message, const char *error, const char *text)
 {
   GVariantBuilder body;
 
@@ -162,8 +188,7 @@ agent_refuse (Agent *agent, SoupServerMessage *message, const char *error, const
   g_variant_builder_add (&body, "{sv}", "error", g_variant_new_string (error));
   g_variant_builder_add (&body, "{sv}", "message", g_variant_new_string (text));
   g_variant_builder_add (&body, "{sv}", "action", g_variant_new_string ("Try again later"));
-  agent_reply (agent, message, DERATE_ANSWER_SOURCE_REFUSED, SOUP_STATUS_SERVICE_UNAVAILABLE,
-               g_variant_builder_end (&body));
+  send_json (message, SOUP_STATUS_SERVICE_UNAVAILABLE, g_variant_builder_end (&body));
 }
 
 gboolean
@@ -176,25 +201,7 @@ agent_refuse_in_emergency (Agent *agent, SoupServerMessage *message)
   set_retry_after (message);
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&body, "{sv}", "status", g_variant_new_string ("system_degraded"));
-  agent_reply (agent, message, DERATE_ANSWER_SOURCE_REFUSED, SOUP_STATUS_SERVICE_UNAVAILABLE,
-               g_variant_builder_end (&body));
+  derate_degradation_manager_note_answer (agent->manager, DERATE_ANSWER_SOURCE_REFUSED);
+  send_json (message, SOUP_STATUS_SERVICE_UNAVAILABLE, g_variant_builder_end (&body));
   return TRUE;
-}
-
-DerateFallbackReason
-agent_level_reason (Agent *agent)
-{
-  g_autofree char *rule = derate_degradation_manager_dup_rule (agent->manager);
-
-  return g_strcmp0 (rule, "hold") == 0 ? DERATE_FALLBACK_REASON_HOLD : DERATE_FALLBACK_REASON_LEVEL;
-}
-
-DerateFallbackReason
-agent_gate_reason (Agent *agent, DerateGate *gate)
-{
-  DerateGateReason reason;
-
-  derate_gate_get_mode (gate, &reason);
-  return reason == DERATE_GATE_REASON_DEPENDENCY ? DERATE_FALLBACK_REASON_OPEN
-                                                 : agent_level_reason (agent);
 }

@@ -5,7 +5,6 @@
 #include <libsoup/soup.h>
 
 #include "agent-ai.h"
-#include "agent-cache.h"
 #include "agent-database.h"
 
 G_BEGIN_DECLS
@@ -18,23 +17,19 @@ typedef struct
   SoupServer *server;
 
   AgentDatabase *database_client;
-  AgentCache *cache_client;
   AgentAi *ai_client;
-  DeratePolicy *database; /* what calls to each pass; within its share of the answer budget */
-  DeratePolicy *cache;
+  DeratePolicy *database; /* what calls to each pass, and what answers in its place */
   DeratePolicy *ai;
-
-  DerateGate *reads_gate;
-  DerateGate *cache_gate;
-  DerateGate *ai_gate;
-  DerateFallback *price_fallback;   /* of the database, as the configuration says */
-  DerateFallback *pricing_fallback; /* the rule: 30 % on top */
 } Agent;
 
 Agent *agent_new (DerateCore *core,
                   SoupServer *server,
                   GError    **error);
 void agent_free (Agent *agent);
+
+/* Makes the fallback strategy `redis-copy` known to @core. */
+gboolean agent_copy_register (DerateCore *core,
+                              GError    **error);
 
 /* The endpoints; each adds its handlers to the agent's server. */
 void agent_prices_add (Agent *agent);
@@ -45,33 +40,26 @@ DerateRequest *agent_make_request (SoupServerMessage *message,
                                    DerateRequestFlags flags,
                                    const char        *key);
 
-/* One answer, counted by where it came from. Takes @body, floating or not. */
-void agent_reply (Agent             *agent,
-                  SoupServerMessage *message,
-                  DerateAnswerSource source,
-                  guint              status,
-                  GVariant          *body);
+/* The answer of a pipeline: @body, and where it is from: @source, or what @fallback (nullable)
+ * says. */
+void agent_reply (Agent                *agent,
+                  SoupServerMessage    *message,
+                  GVariantBuilder      *body,
+                  const char           *source,
+                  DerateFallbackResult *fallback);
 
 /* The caller's mistake: {"error": @text}. */
 void agent_reply_bad (SoupServerMessage *message,
                       guint              status,
                       const char        *text);
 
-/* 503 with Retry-After and what to do. */
-void agent_refuse (Agent             *agent,
-                   SoupServerMessage *message,
+/* A pipeline had no answer: 503 with Retry-After and what to do. */
+void agent_refuse (SoupServerMessage *message,
                    const char        *error,
                    const char        *text);
 
 /* TRUE where the level serves nobody; the answer is given then. */
 gboolean agent_refuse_in_emergency (Agent             *agent,
                                     SoupServerMessage *message);
-
-/* Why the level is not better, in the words of an answer's `reason`. */
-DerateFallbackReason agent_level_reason (Agent *agent);
-
-/* Why a closed gate is closed, in the words of an answer's `reason`. */
-DerateFallbackReason agent_gate_reason (Agent      *agent,
-                                        DerateGate *gate);
 
 G_END_DECLS

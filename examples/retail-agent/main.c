@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <derate-dbus-exporter.h>
-#include <derate-fallbacks.h>
 #include <derate-http.h>
 #include <glib-unix.h>
 #include <locale.h>
@@ -114,8 +113,7 @@ static gboolean
 set_up (Program *program, const char *config, int port, const char *bus, GError **error)
 {
   program->core = derate_core_new_from_file (config, NULL, error);
-  if (program->core == NULL ||
-      !derate_fallbacks_register (derate_core_get_fallbacks (program->core), error))
+  if (program->core == NULL)
     return FALSE;
   program->server = soup_server_new ("server-header", "retail-agent", NULL);
   g_signal_connect (program->server, "request-started", G_CALLBACK (on_request), NULL);

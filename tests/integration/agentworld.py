@@ -103,11 +103,18 @@ class World:
         uris["openai"] = uris["openai"].replace("http://", f"http://user:{PASSWORD}@")
         self.protect_redis()
 
+    def tell_redis(self, commands, answer):
+        number = int(self.stack.servers.uris["redis"].rpartition(":")[2])
+        if not port.answers(number, commands.encode(), answer.encode()):
+            raise AssertionError(f"Redis does not take {commands!r}")
+
     def protect_redis(self):
         """It forgets its password, as everything, when it stops."""
-        number = int(self.stack.servers.uris["redis"].rpartition(":")[2])
-        if not port.answers(number, f"CONFIG SET requirepass {PASSWORD}\r\n".encode(), b"+OK"):
-            raise AssertionError("Redis takes no password")
+        self.tell_redis(f"CONFIG SET requirepass {PASSWORD}\r\n", "+OK")
+
+    def spoil_copy(self, number):
+        """What Redis has of a price is then not the agent's."""
+        self.tell_redis(f"AUTH {PASSWORD}\r\nSET price:{number} junk\r\n", "+OK\r\n+OK")
 
     def end(self):
         self.stack.end()
@@ -134,9 +141,20 @@ class World:
             answer = Answer(response, response.read(), 0)
         finally:
             connection.close()
-        answer.seconds = time.monotonic() - begin - (self.run_delay() - delay)
+        answer.took = time.monotonic() - begin
+        answer.seconds = answer.took - (self.run_delay() - delay)
         self.seen.append(answer.text)
         return answer
+
+    def metric(self, family, **labels):
+        """The sum of the samples that have these labels."""
+        found = 0
+        for line in self.ask("/metrics").text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == family and all(f'{key}="{text}"' in series
+                                                        for key, text in labels.items()):
+                found += float(value)
+        return found
 
     def price(self, number=1):
         return self.ask(f"/prices/{number}")
@@ -208,3 +226,6 @@ class World:
                 if name == "redis":
                     self.protect_redis()
         self.await_level("optimal")
+        # At optimal a breaker may be half-open still.
+        self.call(ROOT_PATH, "org.derate.Derate1.Admin", "ResetAllBreakers",
+                  GLib.Variant("(s)", ("the case ended",)))

@@ -200,6 +200,48 @@ class AgentTest(unittest.TestCase):
         self.assertEqual(self.world.price(499).status, 503)  # nobody has a copy of it
         self.check_dumps()
 
+    def test_fallbacks_are_counted(self):
+        """What answered, why and how often; and each request once, however it was answered."""
+        def used(strategy, reason):
+            return self.world.metric("circuit_breaker_fallback_used_total", name="database",
+                                     strategy=strategy, reason=reason)
+
+        def observed(strategy):
+            return self.world.metric("fallback_duration_seconds_count", name="database",
+                                     strategy=strategy)
+        reals, others = self.world.price(4), []
+        self.world.spoil_copy(4)
+        asked = self.world.metric("degradation_answers_total")
+        before = [used("redis-copy", "timeout"), used("redis-copy", "open"),
+                  used("cached", "open"), observed("redis-copy")]
+        self.world.price(3)
+        self.world.injure("freeze", "postgresql")
+        others = self.ask_in_time(lambda: self.world.price(3), 5)
+        self.check_degraded(self.world.price(4), ("stale",), ("open",))
+        self.assertEqual(reals.json["source"], "database")
+        self.assertEqual([answer.json["reason"] for answer in others],
+                         ["timeout"] * 3 + ["open"] * 2)
+        self.assertEqual([used("redis-copy", "timeout"), used("redis-copy", "open"),
+                          used("cached", "open"), observed("redis-copy")],
+                         [before[0] + 3, before[1] + 2, before[2] + 1, before[3] + 6])
+        self.assertEqual(self.world.metric("degradation_answers_total"), asked + 7)
+
+    def test_what_is_not_there_is_not_kept(self):
+        self.assertEqual(self.world.price(999999).status, 404)
+        self.world.injure("freeze", "postgresql")
+        self.assertEqual(self.world.price(999999).status, 503)
+
+    def test_answer_budget(self):
+        """A half of it for the database, then a quarter for Redis; all of it for OpenAI."""
+        self.assertEqual(self.world.price(3).json["degraded"], False)
+        for name in ("postgresql", "redis", "openai"):
+            self.world.injure("freeze", name)
+        for ask, source, share in ((lambda: self.world.price(3), "stale", 0.15),
+                                   (self.world.work_out, "rule", 0.2)):
+            answer = self.ask_in_time(ask, 1)[0]
+            self.check_degraded(answer, (source,), ("timeout",))
+            self.assertGreaterEqual(answer.took, share)
+
     def test_database_and_redis_stopped(self):
         self.world.price(3)
         self.world.injure("stop", "redis")
@@ -241,6 +283,28 @@ class AgentTest(unittest.TestCase):
             # Forty threads of this test wait for each other, too.
             self.assertLess(answer.seconds, 2 * agentworld.SLOWEST + hiccups.worst)
 
+    def check_held(self):
+        """The rule answers, as many at once as come, and OpenAI is not asked."""
+        def asked():
+            return self.world.ask("/circuit-breakers").json["openai"]["total_requests"]
+
+        def used():
+            return self.world.metric("circuit_breaker_fallback_used_total", name="openai",
+                                     strategy="degraded", reason="hold")
+        before = asked(), used()
+        answers = []
+        threads = [threading.Thread(
+            target=lambda price=price: answers.append((price, self.world.work_out("x", price))))
+            for price in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for price, answer in answers:
+            self.check_degraded(answer, ("rule",), ("hold",))
+            self.assertAlmostEqual(answer.json["price"], price * 1.3)
+        self.assertEqual((asked(), used()), (before[0], before[1] + 40))
+
     def test_hold(self):
         arguments = agentworld.GLib.Variant("(ssssta{sv})", ("minimal", "at-least", "ana",
                                                              "maintenance", 60000000, {}))
@@ -248,7 +312,7 @@ class AgentTest(unittest.TestCase):
         self.assertEqual(self.world.level(), "minimal")
         answer = self.world.price()
         self.check_degraded(answer, ("database",), ("hold",))
-        self.check_degraded(self.world.work_out(), ("rule",), ("hold",))
+        self.check_held()
         page = self.world.ask("/degradation").json
         self.assertEqual((page["level"], page["computed_level"]), ("minimal", "optimal"))
         self.assertEqual(page["holds"][0]["reason"], "maintenance")
