@@ -61,7 +61,7 @@ print_breakers (const char *json)
         if (closed == (pass == 1))
           add_breaker (table, breaker);
       }
-  deratectl_table_print (table);
+  deratectl_table_print_fitted (table);
   return DERATECTL_DONE;
 }
 

@@ -58,7 +58,7 @@ run (int argc, char **argv)
   deratectl_table_add_header (table, "PROGRAM", "LEVEL", "FOR", "WHY", NULL);
   for (guint i = 0; i < programs->len; i++)
     add_program (table, g_ptr_array_index (programs, i));
-  deratectl_table_print (table);
+  deratectl_table_print_fitted (table);
   return DERATECTL_DONE;
 }
 

@@ -1,146 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "deratectl.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
-
-#define GAP 2
-
-typedef struct
-{
-  char *text;
-  DeratectlColour colour;
-} Cell;
-
-struct _DeratectlTable
-{
-  char *indent;
-  GPtrArray *rows; /* of GArray of Cell */
-  GArray *row;
-};
-
-static void
-cell_clear (gpointer data)
-{
-  Cell *cell = data;
-
-  g_free (cell->text);
-}
-
-static GArray *
-new_row (void)
-{
-  GArray *row = g_array_new (FALSE, TRUE, sizeof (Cell));
-
-  g_array_set_clear_func (row, cell_clear);
-  return row;
-}
-
-DeratectlTable *
-deratectl_table_new (const char *indent)
-{
-  DeratectlTable *table = g_new0 (DeratectlTable, 1);
-
-  table->indent = g_strdup (indent);
-  table->rows = g_ptr_array_new_with_free_func ((GDestroyNotify)g_array_unref);
-  table->row = new_row ();
-  return table;
-}
-
-void
-deratectl_table_free (DeratectlTable *table)
-{
-  g_free (table->indent);
-  g_ptr_array_unref (table->rows);
-  g_array_unref (table->row);
-  g_free (table);
-}
-
-void
-deratectl_table_add (DeratectlTable *table, DeratectlColour colour, const char *text)
-{
-  Cell cell = { deratectl_clean (text != NULL ? text : ""), colour };
-
-  g_array_append_val (table->row, cell);
-}
-
-void
-deratectl_table_end_row (DeratectlTable *table)
-{
-  g_ptr_array_add (table->rows, g_steal_pointer (&table->row));
-  table->row = new_row ();
-}
-
-void
-deratectl_table_add_header (DeratectlTable *table, ...)
-{
-  const char *text = NULL;
-  va_list args;
-
-  va_start (args, table);
-  while ((text = va_arg (args, const char *)) != NULL)
-    deratectl_table_add (table, DERATECTL_COLOUR_DIM, text);
-  va_end (args);
-  deratectl_table_end_row (table);
-}
-
-static glong
-get_width (const Cell *cell)
-{
-  return g_utf8_strlen (cell->text, -1);
-}
-
-static GArray *
-measure (DeratectlTable *table)
-{
-  GArray *widths = g_array_new (FALSE, TRUE, sizeof (glong));
-
-  for (guint i = 0; i < table->rows->len; i++)
-    {
-      GArray *row = g_ptr_array_index (table->rows, i);
-
-      if (row->len > widths->len)
-        g_array_set_size (widths, row->len);
-      for (guint j = 0; j < row->len; j++)
-        {
-          glong *width = &g_array_index (widths, glong, j);
-
-          *width = MAX (*width, get_width (&g_array_index (row, Cell, j)));
-        }
-    }
-  return widths;
-}
-
-static void
-print_row (GArray *row, GArray *widths, const char *indent)
-{
-  g_autoptr (GString) line = g_string_new (indent);
-  gsize end = line->len;
-
-  for (guint i = 0; i < row->len; i++)
-    {
-      const Cell *cell = &g_array_index (row, Cell, i);
-      g_autofree char *painted = deratectl_paint (cell->colour, cell->text);
-      glong pad = g_array_index (widths, glong, i) + GAP - get_width (cell);
-
-      g_string_append (line, painted);
-      if (*cell->text != '\0')
-        end = line->len;
-      g_string_append_printf (line, "%*s", (int)pad, "");
-    }
-  g_string_truncate (line, end);
-  g_print ("%s\n", line->str);
-}
-
-void
-deratectl_table_print (DeratectlTable *table)
-{
-  g_autoptr (GArray) widths = measure (table);
-
-  for (guint i = 0; i < table->rows->len; i++)
-    print_row (g_ptr_array_index (table->rows, i), widths, table->indent);
-}
 
 /* Colours go to terminals only; NO_COLOR takes them away there, too. */
 static gboolean
@@ -185,6 +47,40 @@ deratectl_clean (const char *text)
         g_string_append_unichar (clean, c);
     }
   return g_string_free (clean, FALSE);
+}
+
+static int
+get_cells (gunichar c)
+{
+  return g_unichar_iszerowidth (c) ? 0 : g_unichar_iswide (c) ? 2 : 1;
+}
+
+/* How many cells of a terminal it takes. */
+int
+deratectl_get_width (const char *text)
+{
+  int width = 0;
+
+  for (const char *p = text; *p != '\0'; p = g_utf8_next_char (p))
+    width += get_cells (g_utf8_get_char (p));
+  return width;
+}
+
+/* As much of it as takes @width cells, the last one for an ellipsis. */
+char *
+deratectl_cut (const char *text, int width)
+{
+  const char *end = text;
+  int cells = 0;
+
+  if (deratectl_get_width (text) <= width)
+    return g_strdup (text);
+  while (cells + get_cells (g_utf8_get_char (end)) <= width - 1)
+    {
+      cells += get_cells (g_utf8_get_char (end));
+      end = g_utf8_next_char (end);
+    }
+  return g_strdup_printf ("%.*s…", (int)(end - text), text);
 }
 
 DeratectlColour

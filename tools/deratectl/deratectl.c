@@ -5,10 +5,18 @@
 #include <string.h>
 
 static const DeratectlVerb *const verbs[] = {
-  &deratectl_verb_list,         &deratectl_verb_status,       &deratectl_verb_explain,
-  &deratectl_verb_history,      &deratectl_verb_hold,         &deratectl_verb_force,
-  &deratectl_verb_release,      &deratectl_verb_breaker,      &deratectl_verb_service,
-  &deratectl_verb_check_config, &deratectl_verb_check_plugin, NULL,
+  &deratectl_verb_list,
+  &deratectl_verb_status,
+  &deratectl_verb_explain,
+  &deratectl_verb_history,
+  &deratectl_verb_hold,
+  &deratectl_verb_force,
+  &deratectl_verb_release,
+  &deratectl_verb_breaker,
+  &deratectl_verb_service,
+  &deratectl_verb_check_config,
+  &deratectl_verb_check_plugin,
+  NULL,
 };
 
 static char *
@@ -25,10 +33,15 @@ describe_verbs (void)
   return g_string_free (text, FALSE);
 }
 
-/* Takes the options before the verb; those after it are the verb's own to take. */
+/* Takes the options before the verb; those after it are the verb's own to take. Without a verb
+ * @watch stands for one. */
 static gboolean
-parse_globals (int *argc, char ***argv)
+parse_globals (int *argc, char ***argv, gboolean *watch)
 {
+  const GOptionEntry entries[] = {
+    { "watch", 0, 0, G_OPTION_ARG_NONE, watch, "Short for status --watch", NULL },
+    { NULL },
+  };
   g_autoptr (GOptionContext) context = g_option_context_new ("VERB …");
   g_autofree char *description = describe_verbs ();
   g_autofree char *help = NULL;
@@ -39,12 +52,18 @@ parse_globals (int *argc, char ***argv)
   g_option_context_set_description (context, description);
   g_option_context_set_strict_posix (context, TRUE);
   g_option_context_add_main_entries (context, deratectl_global_entries, NULL);
+  g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, argc, argv, &error))
     {
       g_printerr ("deratectl: %s\n", error->message);
       return FALSE;
     }
-  if (*argc > 1 || deratectl_options.version)
+  if (*argc > 1 && *watch)
+    {
+      g_printerr ("deratectl: --watch goes with status, or with no verb\n");
+      return FALSE;
+    }
+  if (*argc > 1 || *watch || deratectl_options.version)
     return TRUE;
   help = g_option_context_get_help (context, TRUE, NULL);
   g_printerr ("%s", help);
@@ -54,16 +73,22 @@ parse_globals (int *argc, char ***argv)
 int
 main (int argc, char **argv)
 {
+  char verb[] = "status", option[] = "--watch";
+  char *status_watch[] = { verb, option, NULL };
+  gboolean watch = FALSE;
+
   setlocale (LC_ALL, "");
   g_set_prgname ("deratectl");
   derate_error_quark (); /* so that the errors of programs arrive as what they are */
 
-  if (!parse_globals (&argc, &argv))
+  if (!parse_globals (&argc, &argv, &watch))
     return DERATECTL_USAGE;
   if (deratectl_options.version)
     {
       g_print ("deratectl %s\n", DERATE_VERSION);
       return DERATECTL_DONE;
     }
+  if (watch)
+    return deratectl_verb_status.run (2, status_watch);
   return deratectl_run_one_of (verbs, NULL, argc - 1, argv + 1);
 }

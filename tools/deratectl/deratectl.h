@@ -110,6 +110,9 @@ typedef enum
   DERATECTL_COLOUR_DIM,
 } DeratectlColour;
 
+/* A table is as wide as its texts, with the whole of each, or fits a width, where 0 is any. Then
+ * columns that are optional go first, and after them the longest are cut. A height is kept by "and
+ * N more". */
 typedef struct _DeratectlTable DeratectlTable;
 
 DeratectlTable *deratectl_table_new (const char *indent);
@@ -119,13 +122,26 @@ void deratectl_table_add (DeratectlTable *table,
 void deratectl_table_end_row (DeratectlTable *table);
 void deratectl_table_add_header (DeratectlTable *table,
                                  ...) G_GNUC_NULL_TERMINATED;
+void deratectl_table_add_optional (DeratectlTable *table,
+                                   guint           column);
+void deratectl_table_append (DeratectlTable *table,
+                             GString        *page,
+                             guint           width,
+                             guint           height);
 void deratectl_table_print (DeratectlTable *table);
+void deratectl_table_print_fitted (DeratectlTable *table);
 void deratectl_table_free (DeratectlTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratectlTable, deratectl_table_free)
 
 char *deratectl_paint (DeratectlColour colour,
                        const char     *text);
 char *deratectl_clean (const char *text);
+int deratectl_get_width (const char *text);
+char *deratectl_cut (const char *text,
+                     int         width);
+/* FALSE, and nothing is set, where standard output is not a terminal. */
+gboolean deratectl_terminal_get_size (guint *width,
+                                      guint *height);
 DeratectlColour deratectl_level_colour (const char *level);
 DeratectlColour deratectl_status_colour (const char *status);
 char *deratectl_format_span (double seconds);
