@@ -7,6 +7,7 @@
 static const DeratectlVerb *const verbs[] = {
   &deratectl_verb_list,
   &deratectl_verb_status,
+  &deratectl_verb_monitor,
   &deratectl_verb_explain,
   &deratectl_verb_history,
   &deratectl_verb_hold,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* clang-format off */
+
 #include <derate.h>
 #include <gio/gio.h>
 
@@ -38,6 +40,7 @@ extern const DeratectlVerb deratectl_verb_force;
 extern const DeratectlVerb deratectl_verb_history;
 extern const DeratectlVerb deratectl_verb_hold;
 extern const DeratectlVerb deratectl_verb_list;
+extern const DeratectlVerb deratectl_verb_monitor;
 extern const DeratectlVerb deratectl_verb_release;
 extern const DeratectlVerb deratectl_verb_service;
 extern const DeratectlVerb deratectl_verb_status;
