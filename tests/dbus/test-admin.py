@@ -277,6 +277,26 @@ class Breakers(busworld.BusTestCase):
         caller.close_sync(None)
         listener.until(lambda: self.state("Mode") == "normal")
 
+    def test_a_mode_of_another_caller_goes_on(self):
+        leaves, stays = self.connect(), self.connect()
+        call(leaves, "SetBreakerMode", "(ssst)", "s3", "disabled", "test", 0)
+        call(stays, "SetBreakerMode", "(ssst)", "redis", "disabled", "test", 0)
+        call(leaves, "SetBreakerMode", "(ssst)", "openai", "disabled", "test", HOUR)
+        listener = Listener(self.connection)
+        leaves.close_sync(None)
+        listener.until(lambda: self.state("Mode") == "normal")
+        modes = [get(self.connection, "Mode", interface=BREAKER, path=S3.replace("s3", name))
+                 for name in ("redis", "openai")]
+        self.assertEqual(modes, ["disabled", "disabled"])
+
+    def test_the_mode_that_comes_back_is_that_before_the_first(self):
+        call(self.connection, "SetBreakerMode", "(ssst)", "s3", "disabled", "test", HOUR)
+        call(self.connection, "SetBreakerMode", "(ssst)", "s3", "forced-open", "test", 20 * SECOND)
+        self.program.advance(20 * SECOND)
+        self.assertEqual(self.state("Mode"), "normal")
+        self.program.advance(HOUR)
+        self.assertEqual(self.state("Mode"), "normal")
+
     def test_a_mode_set_since_is_left_alone(self):
         call(self.connection, "SetBreakerMode", "(ssst)", "s3", "disabled", "test", 20 * SECOND)
         call(self.connection, "SetBreakerMode", "(ssst)", "s3", "metrics-only", "test", HOUR)
@@ -326,6 +346,25 @@ class Reloads(busworld.BusTestCase):
         self.config = pathlib.Path(self.bus.folder.name) / "shop.conf"
         self.config.write_text(self.before, encoding="utf-8")
         return super().make_program(config=str(self.config))
+
+    def test_news_come_before_the_answer(self):
+        self.config.write_text(self.before + "[service mail]\nrole=storage\n", encoding="utf-8")
+        order = []
+        watch = self.connection.signal_subscribe(
+            busworld.NAME, None, None, None, None, Gio.DBusSignalFlags.NONE, lambda *_: None)
+        self.connection.add_filter(self.note_message, order)
+        call(self.connection, "Reload")
+        self.connection.signal_unsubscribe(watch)
+        self.assertEqual(order[-1], "reply")
+        self.assertEqual(sorted(order[:-1]), ["InterfacesAdded", "InterfacesAdded", "PropertiesChanged"])
+
+    @staticmethod
+    def note_message(_connection, message, incoming, order):
+        if incoming and message.get_signature() == "as":
+            order.append("reply")
+        elif incoming and message.get_path() == busworld.PATH:
+            order.append(message.get_member())
+        return message
 
     def test_what_changed_is_told_and_shows_before_it_returns(self):
         self.config.write_text(self.before + "[service mail]\nrole=storage\n", encoding="utf-8")

@@ -218,11 +218,14 @@ class Polkit(busworld.BusTestCase):
         stranger.call("Release", "(s)", ident)
         self.assertEqual([entry["id"] for entry in get(self.connection, "Holds")], [mine])
 
-    def test_who_may_manage_releases_what_is_anothers(self):
+    def test_who_may_manage_renews_and_releases_what_is_anothers(self):
         self.allow("org.derate.hold", "org.derate.manage")
         stranger = self.stranger()
         listener = Listener(self.connection)
         ident = hold(self.connection)
+        stranger.call("Renew", "(st)", ident, 90 * SECOND)
+        (shown,) = get(self.connection, "Holds")
+        self.assertEqual(shown["expires"] - shown["since"], 90 * SECOND)
         stranger.call("Release", "(s)", ident)
         self.assertEqual(get(self.connection, "Holds"), [])
         listener.until(lambda: listener.named("HoldReleased"))

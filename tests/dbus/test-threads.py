@@ -58,6 +58,25 @@ class StuckLoop(busworld.BusTestCase):
         self.assertGreaterEqual(get(self.connection, "LoopLag"), SECOND)
 
 
+class Dates(busworld.BusTestCase):
+    clock = "system"
+
+    def test_the_end_of_a_hold_is_one_date(self):
+        """Computed from what is left, at each look, it is told once for all."""
+        listener = Listener(self.connection)
+        hold(self.connection, ttl=60 * SECOND)
+        (first,) = get(self.connection, "Holds")
+        for _ in range(20):
+            self.program.ask("fail redis 1")
+            self.assertEqual(get(self.connection, "Holds"), [first])
+        call(self.connection, "TripBreaker", "(sst)", "s3", "test", 0)
+        listener.until(lambda: any("Services" in changed for _, changed, _ in
+                                   listener.named("PropertiesChanged")))
+        told = [changed["Holds"] for _, changed, _ in listener.named("PropertiesChanged")
+                if "Holds" in changed]
+        self.assertEqual(told, [[first]])
+
+
 class Caller:
     """Holds and releases, again and again, on a connection of its own."""
 
