@@ -324,6 +324,8 @@ derate_breaker_get_open_until (DerateBreaker *breaker)
   return DERATE_CLOCK_NEVER;
 }
 
+/* 0 good checks in a row: this one was bad. It says nothing here, but that calls came before it is
+ * no longer of interest. */
 void
 derate_breaker_note_good_check (DerateBreaker *breaker, guint good_checks, guint rise)
 {
@@ -338,6 +340,8 @@ derate_breaker_note_good_check (DerateBreaker *breaker, guint good_checks, guint
           if (breaker->open_until <= now || (good_checks >= rise && !breaker->until_fixed))
             derate_breaker_half_open_locked (breaker, now, NULL);
         }
+      else if (breaker->state == DERATE_BREAKER_STATE_HALF_OPEN && good_checks == 0)
+        breaker->asked_for = FALSE;
       else if (breaker->state == DERATE_BREAKER_STATE_HALF_OPEN)
         derate_breaker_take_good_check_locked (breaker, now);
     }

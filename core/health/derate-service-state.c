@@ -333,7 +333,7 @@ return_waiters (GPtrArray *waiters, DerateHealthReport *report, const GError *er
     }
 }
 
-/* What the breaker is told of a good check, which goes round it. */
+/* What the breaker is told of a check, which goes round it. */
 static void
 tell_breaker (DerateService *service, gboolean good)
 {
@@ -355,8 +355,7 @@ tell_breaker (DerateService *service, gboolean good)
   rise = derate_health_check_config_get_rise (service->config);
   g_mutex_unlock (&service->mutex);
 
-  if (good)
-    derate_breaker_note_good_check (breaker, n_good, rise);
+  derate_breaker_note_good_check (breaker, n_good, rise);
 }
 
 void

@@ -528,7 +528,7 @@ model_check (Model *model, guint good_checks, guint rise, gint64 now)
     {
       asked_for = model->asked_for;
       model->asked_for = FALSE;
-      if (!asked_for && has_place (model))
+      if (!asked_for && good_checks > 0 && has_place (model))
         count_good_probe (model, now);
     }
 }

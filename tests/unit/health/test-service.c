@@ -603,7 +603,46 @@ test_good_checks (Fixture *f, gconstpointer data)
   assert_status (f->service, H, CAUSE (NONE));
 
   /* Nobody calls, so checks close it. */
-  run_checks (f, 3);
+  run_checks (f, 1);
+  g_assert_cmpint (derate_breaker_get_state (breaker), ==, HALF);
+  run_checks (f, 1);
+  g_assert_cmpint (derate_breaker_get_state (breaker), ==, CLOSED);
+}
+
+/* One that nobody answers for. */
+static void
+drop_call (DerateBreaker *breaker)
+{
+  g_auto (DeratePermit) permit = DERATE_PERMIT_INIT;
+
+  g_assert_true (derate_breaker_acquire (breaker, &permit, NULL));
+}
+
+/* A good check stands for a probe where none was asked for since the check before, whatever that
+ * one found. */
+static void
+test_good_checks_and_calls (Fixture *f, gconstpointer data)
+{
+  g_autoptr (DerateBreaker) breaker = make_breaker (f, 1);
+
+  derate_service_set_breaker (f->service, breaker);
+  run_checks (f, 1);
+  call (breaker, FALSE);
+  run_checks (f, 2);
+  g_assert_cmpint (derate_breaker_get_state (breaker), ==, HALF);
+  for (guint i = 0; i < 3; i++)
+    {
+      drop_call (breaker);
+      run_checks (f, 1); /* not counted */
+    }
+  g_assert_cmpint (derate_breaker_get_state (breaker), ==, HALF);
+  run_checks (f, 1); /* the first */
+  drop_call (breaker);
+  fake_check_set (f->check, X, CAUSE (REFUSED), NULL);
+  run_checks (f, 1); /* the call was before it */
+  fake_check_set (f->check, H, CAUSE (NONE), NULL);
+  g_assert_cmpint (derate_breaker_get_state (breaker), ==, HALF);
+  run_checks (f, 1); /* the second */
   g_assert_cmpint (derate_breaker_get_state (breaker), ==, CLOSED);
 }
 
@@ -772,6 +811,7 @@ main (int argc, char **argv)
   ADD ("breaker/half-open", test_half_open);
   ADD ("breaker/forced", test_forced);
   ADD ("breaker/good-checks", test_good_checks);
+  ADD ("breaker/good-checks-and-calls", test_good_checks_and_calls);
   ADD ("breaker/rate", test_rate);
   ADD ("breaker/unknown-with-traffic", test_unknown_with_traffic);
   ADD ("signals", test_signals);
