@@ -20,6 +20,9 @@ STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 MATCHERS = re.compile(r"\{([^{}]*)\}")
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\)")
 RANGE = re.compile(r"\[[^\]]*\]")
+# Grafana's variables, and those that it puts in by itself.
+VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+BUILT_IN = {"__rate_interval": "5m", "__range": "6h"}
 WORD = re.compile(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()")
 
 
@@ -76,6 +79,13 @@ def faults_of(expression, table):
     return [f"{fault}: {expression}" for fault in sorted(faults)]
 
 
+def fill(text, label="name", prefix=""):
+    """What Prometheus gets of an expression of a board."""
+    values = {**BUILT_IN, "prefix": prefix, "label": label, "breaker": ".*", "job": ".*",
+              "instance": ".*", "1": "$1"}
+    return VARIABLE.sub(lambda found: values[found[1]], text)
+
+
 def run(*words, **options):
     """promtool; gives its exit status and what it said."""
     done = subprocess.run(["promtool", *map(str, words)], text=True, check=False,
@@ -92,3 +102,15 @@ def check(expressions):
         file.flush()
         status, said = run("check", "rules", "--lint=none", file.name)
     return said if status else ""
+
+
+def read_scrape(text):
+    """(type, label names of its series) of each family of an exposition."""
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    found = {name: (kind, set()) for name, kind in types.items()}
+    for series, labels in re.findall(r"^([a-zA-Z_:][\w:]*)(\{.*\})? ", text, re.M):
+        suffix = next((end for end in SUFFIXES if series.endswith(end)
+                       and types.get(series.removesuffix(end)) == "histogram"), "")
+        names = set(re.findall(r"(\w+)=", STRING.sub('""', labels))) - ({"le"} if suffix else set())
+        found[series.removesuffix(suffix)][1].add(frozenset(names))
+    return found

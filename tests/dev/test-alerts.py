@@ -23,7 +23,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"deratectl (?:--name NAME )?([a-z][a-z-]*)(?: ([a-z]+))?")
 GROUPS = ("breaker", "service", "queue")
 # Verbs that deratectl does not have yet.
-COMING = {"queue", "print-rules"}
+COMING = {"queue"}
 
 
 def load_rules():

@@ -9,6 +9,7 @@ import unittest
 
 import promql
 import taprunner
+from promql import BUILT_IN, VARIABLE, fill
 
 FOLDER = promql.ROOT / "data" / "grafana"
 WRITER = promql.ROOT / "scripts" / "dev" / "boards.py"
@@ -16,19 +17,8 @@ NAMES = ["breakers", "database", "fallbacks", "levels", "queue"]
 VARIABLES = ["datasource", "prefix", "label", "job", "instance"]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
-# What Grafana puts in by itself.
-BUILT_IN = {"__rate_interval": "5m", "__range": "6h"}
-VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-PREFIXED = re.compile(r"\$\{prefix\}(\w+)")
 # What the mapping of a panel shows for each value.
 STATES = {"0": ("CLOSED", "green"), "1": ("OPEN", "red"), "2": ("HALF_OPEN", "yellow")}
-
-
-def fill(text, label="name", prefix=""):
-    """What Prometheus gets."""
-    values = {**BUILT_IN, "prefix": prefix, "label": label, "breaker": ".*", "job": ".*",
-              "instance": ".*", "1": "$1"}
-    return VARIABLE.sub(lambda found: values[found[1]], text)
 
 
 def of_all(board):

@@ -5,19 +5,13 @@
 #include <string.h>
 
 static const DeratectlVerb *const verbs[] = {
-  &deratectl_verb_list,
-  &deratectl_verb_status,
-  &deratectl_verb_monitor,
-  &deratectl_verb_explain,
-  &deratectl_verb_history,
-  &deratectl_verb_hold,
-  &deratectl_verb_force,
-  &deratectl_verb_release,
-  &deratectl_verb_breaker,
-  &deratectl_verb_service,
-  &deratectl_verb_check_config,
-  &deratectl_verb_check_plugin,
-  NULL,
+  &deratectl_verb_list,         &deratectl_verb_status,
+  &deratectl_verb_monitor,      &deratectl_verb_explain,
+  &deratectl_verb_history,      &deratectl_verb_hold,
+  &deratectl_verb_force,        &deratectl_verb_release,
+  &deratectl_verb_breaker,      &deratectl_verb_service,
+  &deratectl_verb_check_config, &deratectl_verb_check_plugin,
+  &deratectl_verb_print_rules,  NULL,
 };
 
 static char *

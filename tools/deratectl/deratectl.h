@@ -41,6 +41,7 @@ extern const DeratectlVerb deratectl_verb_history;
 extern const DeratectlVerb deratectl_verb_hold;
 extern const DeratectlVerb deratectl_verb_list;
 extern const DeratectlVerb deratectl_verb_monitor;
+extern const DeratectlVerb deratectl_verb_print_rules;
 extern const DeratectlVerb deratectl_verb_release;
 extern const DeratectlVerb deratectl_verb_service;
 extern const DeratectlVerb deratectl_verb_status;
