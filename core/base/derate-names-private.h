@@ -53,6 +53,7 @@
 #define DERATE_EVENT_LEVEL_CHANGED "degradation_level_changed"
 #define DERATE_EVENT_HOLD_TAKEN "hold_taken"
 #define DERATE_EVENT_HOLD_RELEASED "hold_released"
+#define DERATE_EVENT_HOLDS_RELEASED "holds_released"
 #define DERATE_EVENT_SERVICE_STATUS "service_status_changed"
 #define DERATE_EVENT_FALLBACK_USED "fallback_used"
 #define DERATE_EVENT_PLUGIN_LOADED "plugin_loaded"

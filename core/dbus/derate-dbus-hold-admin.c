@@ -5,6 +5,8 @@
 
 #include "derate-degradation-manager-private.h"
 #include "derate-error.h"
+#include "derate-log-private.h"
+#include "derate-names-private.h"
 
 static GVariant *
 done (void)
@@ -102,16 +104,30 @@ derate_dbus_admin_release (DerateDbusRequest *request, GError **error)
   return done ();
 }
 
+/* Who did it and why; each hold says for itself that it has ended. */
+static void
+log_released (DerateDbusRequest *request, guint count, const char *reason)
+{
+  g_autofree char *who = g_strdup_printf ("uid %u", request->uid);
+  g_autofree char *number = g_strdup_printf ("%u", count);
+  g_autofree char *message = g_strdup_printf ("Holds released by %s: %u: %s", who, count, reason);
+
+  derate_log_event (G_LOG_LEVEL_INFO, DERATE_EVENT_HOLDS_RELEASED, "degradation", message,
+                    DERATE_FIELD_WHO, who, DERATE_FIELD_REASON, reason, DERATE_FIELD_COUNT, number,
+                    NULL);
+}
+
 GVariant *
 derate_dbus_admin_release_all (DerateDbusRequest *request, GError **error)
 {
   DerateHoldCaller caller = get_caller (request);
   const char *reason = NULL;
+  guint count = 0;
 
   g_variant_get (request->parameters, "(&s)", &reason);
   if (!derate_dbus_admin_check_reason (reason, error))
     return NULL;
-  return g_variant_ref_sink (
-      g_variant_new ("(u)", derate_degradation_manager_release_holds (request->server->degradation,
-                                                                      &caller)));
+  count = derate_degradation_manager_release_holds (request->server->degradation, &caller);
+  log_released (request, count, reason);
+  return g_variant_ref_sink (g_variant_new ("(u)", count));
 }

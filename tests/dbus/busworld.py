@@ -142,10 +142,12 @@ class Listener:
 class Program:
     """tests/dbus/test-program.c, which does as it is told."""
 
-    def __init__(self, bus, clock="manual", name="shop", env=None, config=None):
+    def __init__(self, bus, clock="manual", name="shop", env=None, config=None, log=None):
+        """@log: a file for what it logs, all of it."""
+        more = {**(env or {}), **({"G_MESSAGES_DEBUG": "Derate"} if log else {})}
         self.process = subprocess.Popen(
-            [PROGRAM, bus.address, name, clock, *([config] if config else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            bufsize=0, env={**os.environ, **(env or {})})
+            [PROGRAM, bus.address, name, clock, *([config] if config else [])], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=log, bufsize=0, env={**os.environ, **more})
         word, self.bus_name = self.read().split()
         assert word == "ready", word
 

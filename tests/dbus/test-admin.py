@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Holding a level and working breakers, as one who may."""
 import pathlib
+import tempfile
 
 import busworld
 from busworld import HOUR, SECOND, Failed, Listener, Program, call, get, hold
@@ -191,6 +192,33 @@ class Holds(busworld.BusTestCase):
 
     def test_release_of_none(self):
         self.assert_refused(ERROR + "NoSuchHold", call, self.connection, "Release", "(s)", "6f2a")
+
+
+class Log(busworld.BusTestCase):
+    """What an operator did, and why."""
+
+    def make_program(self, **options):
+        self.log = tempfile.TemporaryFile("w+")
+        self.addCleanup(self.log.close)
+        return super().make_program(log=self.log, **options)
+
+    def test_who_did_what_and_why(self):
+        hold(self.connection, who="ana", reason="new disks")
+        call(self.connection, "ReleaseAll", "(s)", "disks are in")
+        call(self.connection, "TripBreaker", "(sst)", "s3", "moving", 0)
+        call(self.connection, "CloseBreaker", "(ss)", "s3", "moved")
+        call(self.connection, "SetBreakerMode", "(ssst)", "s3", "metrics-only", "to see", HOUR)
+        call(self.connection, "ResetBreaker", "(ss)", "s3", "seen")
+        call(self.connection, "ResetAllBreakers", "(s)", "all anew")
+        self.log.seek(0)
+        log = self.log.read()
+        uid = f"uid {busworld.os.geteuid()}"
+        for line in (r"Hold \w+ taken by ana: at-least minimal: new disks",
+                     r"Hold \w+ of ana ended: released", f"Holds released by {uid}: 1: disks are in",
+                     f"s3: tripped by {uid}: moving", f"s3: closed by {uid}: moved",
+                     f"s3: metrics-only by {uid}: to see", f"s3: reset by {uid}: seen",
+                     f"all breakers: reset by {uid}: all anew"):
+            self.assertRegex(log, rf"(?m): {line}$")
 
 
 class Restarts(busworld.BusTestCase):
