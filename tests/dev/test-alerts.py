@@ -84,17 +84,30 @@ class Rules(AlertsTest):
 
 
 class UnitTests(AlertsTest):
+    def fires(self):
+        """(alert, case) by name and by what is expected."""
+        return {(alert, case["name"]) for case, alert, wanted in self.cases
+                if re.match(rf"[\w, ]*\b{alert} fires", case["name"]) and any(wanted)}
+
+    def is_silent(self):
+        return {(alert, case["name"]) for case, alert, wanted in self.cases
+                if re.match(rf"[\w, ]*\b{alert}\b[\w, ]* (is|are) silent", case["name"])
+                and not any(wanted)}
+
     def test_they_pass(self):
         status, said = promql.run("test", "rules", *TESTS)
         self.assertEqual(status, 0, said)
 
     def test_each_alert_has_one_that_fires_and_one_that_is_silent(self):
-        fires = {alert for case, alert, wanted in self.cases
-                 if re.match(rf"[\w, ]*\b{alert} fires", case["name"]) and any(wanted)}
-        silent = {alert for case, alert, wanted in self.cases
-                  if re.match(rf"[\w, ]*\b{alert}\b[\w, ]* (is|are) silent", case["name"])
-                  and not any(wanted)}
-        self.assertEqual((fires, silent), (set(self.rules), set(self.rules)))
+        fires, silent = self.fires(), self.is_silent()
+        self.assertEqual(({alert for alert, _ in fires}, {alert for alert, _ in silent}),
+                         (set(self.rules), set(self.rules)))
+
+    def test_behaviour_46_a_dead_service_does_not_flap(self):
+        """Of one breaker, in one case."""
+        one = {case for alert, case in self.fires() if alert == "DerateBreakerNotClosed"}
+        other = {case for alert, case in self.is_silent() if alert == "DerateBreakerFlapping"}
+        self.assertEqual(len(one & other), 1)
 
     def test_each_is_of_an_alert(self):
         """promtool is content when an alert that is not there does not fire."""

@@ -16,7 +16,7 @@ NUMBERS = {
     "behaviours.tsv": {"behaviour": range(1, 66), "trap": range(1, 28)},
     "behaviours-levels.tsv": {
         "behaviour": [1, 3, 4, 6, 7, 8, 11, 12, 13, 14, 15, 17, 19, 20, 22, 23, 25, 26, 28, 29, 30,
-                      32, 33, 35],
+                      32, 33, 35, 46, 47],
         "trap": range(1, 6),
         "ahead": [1, 2, 4, 5, 6, 7, 8, 11, 12, 13]},
 }

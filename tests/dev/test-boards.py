@@ -54,7 +54,7 @@ class Boards(unittest.TestCase):
                               text=True, check=False)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
-    def test_head(self):
+    def test_behaviour_47_title_and_uid(self):
         self.assertEqual(list(self.boards), [f"derate-{name}" for name in NAMES])
         for name, board in self.boards.items():
             self.assertIsNone(board["id"])
@@ -77,7 +77,7 @@ class Boards(unittest.TestCase):
                 first, *values = [step["value"] for step in thresholds["steps"]]
                 self.assertEqual((first, values), (None, sorted(values)), title)
 
-    def test_places(self):
+    def test_behaviour_47_no_panels_overlap(self):
         for name, board in self.boards.items():
             ids = [panel["id"] for panel in board["panels"]]
             self.assertEqual(len(set(ids)), len(ids), name)
@@ -111,7 +111,7 @@ class Boards(unittest.TestCase):
             self.assertEqual(used - set(names) - set(BUILT_IN), {"__all"}, name)
             self.assertLessEqual(set(VARIABLES), used, name)
 
-    def test_expressions_parse(self):
+    def test_behaviour_47_expressions_parse(self):
         self.assertEqual(promql.check([fill(text) for text in self.expressions()]), "")
 
     def test_they_name_what_there_is(self):
