@@ -10,8 +10,8 @@
  * @cancellable: (nullable): ends the call early; when it is cancelled already nothing is called or
  *   counted
  * @error: return location for what went wrong: a refusal (%DERATE_ERROR_OPEN,
- *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED, %DERATE_ERROR_RAMPING) or the error
- *   of @func
+ *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED, %DERATE_ERROR_RAMPING,
+ *   %DERATE_ERROR_DRILL) or the error of @func
  *
  * Makes a call if the breaker lets it through, in this thread, and records how it ended. A call
  * that gives neither an answer nor an error has failed; an answer is a success, unless the function

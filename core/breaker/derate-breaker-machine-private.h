@@ -9,17 +9,17 @@
 
 G_BEGIN_DECLS
 
-/* Threads. `word`, `open_until`, `quiet_until`, `slow_after`, `durations`, `judges` and
- * `judges_answers` are read by any thread without a lock, and written under the mutex, with the
- * __atomic builtins. The mutex guards all else that changes, except `queue`, which belongs to
+/* Threads. `word`, `open_until`, `quiet_until`, `slow_after`, `durations`, `judges`,
+ * `judges_answers` and `drill_share` are read by any thread without a lock, and written under the
+ * mutex, with the __atomic builtins; what a drill counts is counted with them by any thread. The mutex guards all else that changes, except `queue`, which belongs to
  * whoever has set `delivering`. Functions named _locked are called with the mutex held; whoever
  * takes it gives it back by derate_breaker_unlock (), which tells of the transitions once it is
  * free.
  *
  * The files: -outcome lets calls through and takes their ends, and is the hot path; -rates has the
  * window and what its rates demand, over -window (by count) and -time-window; -machine has the
- * states; -half-open the probes and -ramp what follows them; -control is what is done by hand;
- * -totals what is told, and -notify who hears of it.
+ * states; -half-open the probes and -ramp what follows them; -control is what is done by hand, and
+ * -drill what is only played; -totals what is told, and -notify who hears of it.
  *
  * The word says all a call needs to know while nothing is wrong: the generation, which changes
  * whenever permits given out so far stop to count, and what to do. */
@@ -35,7 +35,11 @@ G_BEGIN_DECLS
 #define WORD_PLAIN (G_GUINT64_CONSTANT (1) << 11)    /* let through, counted and not measured */
 #define WORD_SMOOTH (G_GUINT64_CONSTANT (1) << 12)   /* quiet and not measured */
 #define WORD_SHARED (G_GUINT64_CONSTANT (1) << 13)   /* in permits: many hands hold it */
+#define WORD_DRILLED (G_GUINT64_CONSTANT (1) << 14)  /* a drill refuses before anything else */
 #define WORD_GENERATION_SHIFT 16
+
+/* A share of calls as a drill has it: from 0 to this. */
+#define DERATE_BREAKER_DRILL_WHOLE (G_GUINT64_CONSTANT (1) << 63)
 
 /* Counted by each thread on its own. */
 enum
@@ -121,6 +125,11 @@ struct _DerateBreaker
   GTimeSpan slow_after;
   DerateHistogram *durations; /* (nullable) atomic: made once slow calls are watched for */
   char **refusals; /* (nullable) atomic: what is said of a refusal, made once */
+
+  /* See derate-breaker-drill.c. */
+  guint64 drill_share; /* 0: no drill */
+  guint64 drill_turn;
+  guint64 drill_refusals;
 
   char *name;
   DerateClock *clock;
@@ -234,6 +243,9 @@ gboolean derate_breaker_take_ramp_locked (DerateBreaker *self,
 /* derate-breaker-control.c */
 void derate_breaker_adopt_settings_locked (DerateBreaker *self,
                                            gint64         now);
+
+/* derate-breaker-drill.c */
+gboolean derate_breaker_take_drill (DerateBreaker *self);
 
 /* derate-breaker-outcome.c */
 void derate_breaker_record (DerateBreaker          *self,

@@ -72,6 +72,9 @@ derate_breaker_publish_locked (DerateBreaker *self)
   guint64 word = (self->generation << WORD_GENERATION_SHIFT) | self->state |
                  ((guint64)self->mode << WORD_MODE_SHIFT) | flags_of (self);
 
+  if (self->drill_share > 0)
+    word = (word & ~WORD_PLAIN) | WORD_DRILLED;
+
   derate_breaker_publish_quiet_until_locked (self);
   if (word != __atomic_load_n (&self->word, __ATOMIC_RELAXED))
     __atomic_store_n (&self->word, word, __ATOMIC_RELEASE);

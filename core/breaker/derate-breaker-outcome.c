@@ -18,6 +18,7 @@ static const struct
 } refusals[] = {
   { DERATE_ERROR_OPEN, "is open" },
   { DERATE_ERROR_FORCED, "is forced open" },
+  { DERATE_ERROR_DRILL, "refuses calls for a drill" },
   { DERATE_ERROR_RAMPING, "has closed and does not let every call through yet" },
   { DERATE_ERROR_HALF_OPEN_FULL, "is half-open and its probes are out" },
 };
@@ -130,6 +131,11 @@ acquire_slowly (DerateBreaker *self, DeratePermit *permit, GError **error)
 
   if (data->breaker != NULL)
     derate_permit_cancel (permit);
+  if ((word & WORD_DRILLED) && derate_breaker_take_drill (self))
+    {
+      refuse (self, DERATE_ERROR_DRILL, error);
+      return FALSE;
+    }
   if (word & WORD_ADMITS)
     {
       admit (self, data, word, 0);
@@ -155,7 +161,8 @@ acquire_measured (DerateBreaker *self, DeratePermit *permit, GError **error)
   guint64 word = derate_breaker_load_word (self);
   guint64 *cells = derate_shard_peek_cells (self->cells);
 
-  if (G_UNLIKELY ((~word & (WORD_ADMITS | WORD_MEASURES)) != 0) ||
+  if (G_UNLIKELY ((word & (WORD_ADMITS | WORD_MEASURES | WORD_DRILLED)) !=
+                  (WORD_ADMITS | WORD_MEASURES)) ||
       G_UNLIKELY (data->breaker != NULL) || G_UNLIKELY (cells == NULL))
     return acquire_slowly (self, permit, error);
   derate_shard_bump (cells + CELL_ADMITTED, 1);
@@ -170,7 +177,8 @@ acquire_measured (DerateBreaker *self, DeratePermit *permit, GError **error)
  * @breaker: a breaker; it must outlive the permit
  * @permit: a permit set to %DERATE_PERMIT_INIT
  * @error: (nullable): return location for the refusal: %DERATE_ERROR_OPEN,
- *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED or %DERATE_ERROR_RAMPING
+ *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED, %DERATE_ERROR_RAMPING or
+ *   %DERATE_ERROR_DRILL
  *
  * Asks for the right to make one call. When it is given, say how the call ended by
  * derate_permit_succeed() or derate_permit_fail(); a permit that ends its scope before that counts

@@ -40,7 +40,8 @@ void derate_breaker_poll (DerateBreaker *breaker);
 gint64 derate_breaker_get_open_until (DerateBreaker *breaker);
 
 /* A health check went well, the @good_checks'th in a row since the breaker opened: see semantics
- * §3. */
+ * §3. Nothing follows from it during a drill: the check is not drilled, and would say that calls
+ * are well of which there are none. */
 void derate_breaker_note_good_check (DerateBreaker *breaker,
                                      guint          good_checks,
                                      guint          rise);
@@ -56,6 +57,16 @@ void derate_breaker_get_window (DerateBreaker *breaker,
 gint64 derate_breaker_get_last_success (DerateBreaker *breaker);
 
 DerateClock *derate_breaker_get_clock (DerateBreaker *breaker);
+
+/* From now on @share of the calls, 0 (none) to 1 (all), is refused with DERATE_ERROR_DRILL, whatever
+ * mode and state the breaker is in; how else it decides, and what it counts of permits that are
+ * out, stays as it is. The refusals count as blocked, and in no window. There is one such share:
+ * who sets it last is obeyed. */
+void derate_breaker_set_drill (DerateBreaker *breaker,
+                               double         share);
+
+/* Calls that drills have refused since the breaker was made. */
+guint64 derate_breaker_count_drilled (DerateBreaker *breaker);
 
 /* What Prometheus shows: these never fall, whatever is reset. */
 typedef struct

@@ -208,8 +208,8 @@ derate_breaker_call_async (DerateBreaker *breaker,
  * @breaker: a breaker
  * @result: what the callback was given
  * @error: return location for what went wrong: a refusal (%DERATE_ERROR_OPEN,
- *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED, %DERATE_ERROR_RAMPING) or the error
- *   of the call
+ *   %DERATE_ERROR_HALF_OPEN_FULL, %DERATE_ERROR_FORCED, %DERATE_ERROR_RAMPING,
+ *   %DERATE_ERROR_DRILL) or the error of the call
  *
  * Ends derate_breaker_call_async().
  *

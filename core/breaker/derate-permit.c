@@ -23,7 +23,7 @@ shared_permit_clear (gpointer data)
  * derate_breaker_begin:
  * @breaker: a breaker
  * @error: return location for the refusal: %DERATE_ERROR_OPEN, %DERATE_ERROR_HALF_OPEN_FULL,
- *   %DERATE_ERROR_FORCED or %DERATE_ERROR_RAMPING
+ *   %DERATE_ERROR_FORCED, %DERATE_ERROR_RAMPING or %DERATE_ERROR_DRILL
  *
  * Asks for the right to make one call, as derate_breaker_acquire() does, for language bindings and
  * for permits that several hands hold. May be called from any thread.
