@@ -106,6 +106,12 @@ derate_async_call_count_attempts (DerateAsyncCall *call)
   return call->n_attempts;
 }
 
+void
+derate_async_call_note_attempt (DerateAsyncCall *call)
+{
+  call->n_attempts++;
+}
+
 DerateFallbackResult *
 derate_async_call_find_fallback (DerateAsyncCall *call, GVariant *answer)
 {
@@ -113,6 +119,17 @@ derate_async_call_find_fallback (DerateAsyncCall *call, GVariant *answer)
     if (derate_fallback_result_get_value (link->data) == answer)
       return link->data;
   return NULL;
+}
+
+static Arrival *
+arrival_new (DerateAsyncCall *call, DerateStageDone done, gpointer data)
+{
+  Arrival *arrival = g_new0 (Arrival, 1);
+
+  arrival->call = derate_async_call_ref (call);
+  arrival->done = done;
+  arrival->data = data;
+  return arrival;
 }
 
 static void
@@ -238,13 +255,22 @@ on_operation_done (gpointer data, GVariant *answer, GError *error)
     arrive (arrival);
 }
 
+void
+derate_async_call_end_anywhere (DerateAsyncCall *call,
+                                DerateStageDone done,
+                                gpointer data,
+                                GVariant *answer,
+                                GError *error)
+{
+  on_operation_done (arrival_new (call, done, data), answer, error);
+}
+
 static void
 start_operation (DerateAsyncCall *call,
                  GCancellable *cancellable,
                  DerateStageDone done,
                  gpointer data)
 {
-  Arrival *arrival;
   GError *error = NULL;
 
   if (g_cancellable_set_error_if_cancelled (cancellable, &error))
@@ -252,12 +278,9 @@ start_operation (DerateAsyncCall *call,
       done (data, NULL, error);
       return;
     }
-  call->n_attempts++;
-  arrival = g_new0 (Arrival, 1);
-  arrival->call = derate_async_call_ref (call);
-  arrival->done = done;
-  arrival->data = data;
-  call->func (derate_call_new (on_operation_done, arrival), cancellable, call->func_data);
+  derate_async_call_note_attempt (call);
+  call->func (derate_call_new (on_operation_done, arrival_new (call, done, data)), cancellable,
+              call->func_data);
 }
 
 void

@@ -120,7 +120,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateAsyncCall, derate_async_call_unref)
 DerateRequest *derate_async_call_get_request (DerateAsyncCall *call); /* (nullable) */
 GMainContext *derate_async_call_get_context (DerateAsyncCall *call);
 DeratePolicy *derate_async_call_get_policy (DerateAsyncCall *call); /* whose stages it passes */
-guint derate_async_call_count_attempts (DerateAsyncCall *call); /* times the operation was begun */
+
+/* How often the operation was begun, or what passes for its beginning. */
+guint derate_async_call_count_attempts (DerateAsyncCall *call);
+
+/* In the call's context: a stage pretends to be an operation that takes its time. */
+void derate_async_call_note_attempt (DerateAsyncCall *call);
 
 /* Ends a stage that was not told by the next one, but by a timer or a fallback of its own. Takes
  * both; exactly one is set. */
@@ -129,6 +134,14 @@ void derate_async_call_end_stage (DerateAsyncCall *call,
                                   gpointer         data,
                                   GVariant        *answer,
                                   GError          *error);
+
+/* The same from any thread, as an operation's answer: in the call's context while it has not ended,
+ * else at once. */
+void derate_async_call_end_anywhere (DerateAsyncCall *call,
+                                     DerateStageDone  done,
+                                     gpointer         data,
+                                     GVariant        *answer,
+                                     GError          *error);
 
 /* Where an answer of a fallback is from: the answer is the value of @result itself, by which it is
  * known from a real one. Takes @result. */
