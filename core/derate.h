@@ -28,6 +28,7 @@
 #include <derate-fallback-result.h>
 #include <derate-fallback-usage.h>
 #include <derate-fallback.h>
+#include <derate-fault.h>
 #include <derate-feature.h>
 #include <derate-gate.h>
 #include <derate-gauge.h>

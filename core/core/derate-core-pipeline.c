@@ -12,6 +12,7 @@
 #include "derate-names-private.h"
 #include "derate-policy-private.h"
 #include "derate-retry.h"
+#include "derate-service-private.h"
 #include "derate-timeout.h"
 
 /* What the pipelines of one service have in common: a budget, a cache that one fills and another
@@ -211,6 +212,7 @@ fill (DerateCore *core,
   if (!append_timeout (core, pipeline, service, error))
     return FALSE;
   derate_pipeline_append (pipeline, shared->bulkhead);
+  derate_pipeline_append (pipeline, derate_service_get_delay (service));
   return TRUE;
 }
 
@@ -250,9 +252,9 @@ create_pipeline (DerateCore *core,
  * of each attempt (`call-timeout=`; else its share of `answer-budget=`: a half for a database, a
  * quarter for a cache, all for others; else `DEFAULT_TIMEOUT`, where 0 is none; else 30 s); and how
  * many calls may be under way at once (`bulkhead=`, else %DERATE_BULKHEAD_DEFAULT), and how many of
- * its fallbacks (`fallback-bulkhead=`, else %DERATE_FALLBACK_POLICY_MAX_CONCURRENT). How calls
- * through it end is counted in `degradation_answers_total`. With `ENABLE_RESILIENCE=false` it lets
- * everything straight through.
+ * its fallbacks (`fallback-bulkhead=`, else %DERATE_FALLBACK_POLICY_MAX_CONCURRENT). Innermost
+ * stands what delays calls during a drill of the service. How calls through it end is counted in
+ * `degradation_answers_total`. With `ENABLE_RESILIENCE=false` it lets everything straight through.
  *
  * All pipelines of one service share its fallbacks, with what they remember, its budget of retries
  * and its places. A pipeline does not follow a configuration that is read again, but for the

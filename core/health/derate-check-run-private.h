@@ -24,6 +24,7 @@ typedef struct
 {
   DerateClock *clock;
   GTimeSpan timeout;
+  GTimeSpan delay; /* the check begins so late, within its timeout: a drill */
   GMainContext *check_context; /* where the deadline runs, and checks of any thread */
   GMainContext *owner_context; /* where the others run */
   DerateCheckRunAnswer answer;

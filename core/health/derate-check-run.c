@@ -5,12 +5,13 @@
 #include "derate-time-span.h"
 
 /* Threads: the check runs in one context, its deadline in another, and cancel () comes from
- * anywhere. The mutex guards `state`, `started` and `timer`; whoever takes the run out of a waiting
- * state is the one who answers. */
+ * anywhere. The mutex guards `state`, `started`, `timer` and `begin`; whoever takes the run out of
+ * a waiting state is the one who answers. */
 
 typedef enum
 {
   RUN_WAITING, /* for its context */
+  RUN_DELAYED, /* for a drill: as if running, but there is no check that has to end */
   RUN_RUNNING,
   RUN_ABANDONED, /* answered, but the check has not ended */
   RUN_ENDED,
@@ -26,6 +27,7 @@ struct _DerateCheckRun
   RunState state;
   gint64 started;
   GSource *timer;
+  GSource *begin; /* (nullable) of a run that is delayed */
 };
 
 static void
@@ -40,6 +42,7 @@ run_clear (gpointer data)
   g_main_context_unref (run->args.owner_context);
   g_object_unref (run->cancellable);
   g_clear_pointer (&run->timer, g_source_unref);
+  g_clear_pointer (&run->begin, g_source_unref);
   g_mutex_clear (&run->mutex);
 }
 
@@ -74,15 +77,19 @@ derate_check_run_unref (DerateCheckRun *run)
 }
 
 static void
-stop_timer (DerateCheckRun *run)
+stop_timers (DerateCheckRun *run)
 {
   g_autoptr (GSource) timer = NULL;
+  g_autoptr (GSource) begin = NULL;
 
   g_mutex_lock (&run->mutex);
   timer = g_steal_pointer (&run->timer);
+  begin = g_steal_pointer (&run->begin);
   g_mutex_unlock (&run->mutex);
   if (timer != NULL)
     g_source_destroy (timer);
+  if (begin != NULL)
+    g_source_destroy (begin);
 }
 
 static void
@@ -90,12 +97,12 @@ answer (DerateCheckRun *run, DerateHealthReport *report, const GError *error, gi
 {
   GTimeSpan latency = derate_clock_get_time (run->args.clock) - started;
 
-  stop_timer (run);
+  stop_timers (run);
   run->args.answer (run, report, error, latency, run->args.data);
 }
 
-/* Ends the wait of whoever wants the answer. Returns what the run was doing; only for WAITING and
- * RUNNING is the answer the caller's to give. */
+/* Ends the wait of whoever wants the answer. Returns what the run was doing; only for WAITING,
+ * DELAYED and RUNNING is the answer the caller's to give. */
 static RunState
 abandon (DerateCheckRun *run, gint64 *started)
 {
@@ -106,6 +113,8 @@ abandon (DerateCheckRun *run, gint64 *started)
   *started = run->started;
   if (state == RUN_WAITING || state == RUN_RUNNING)
     run->state = RUN_ABANDONED;
+  else if (state == RUN_DELAYED)
+    run->state = RUN_ENDED;
   g_mutex_unlock (&run->mutex);
   return state;
 }
@@ -119,10 +128,15 @@ cancel_in_context (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Handlers of the cancellable run in the thread that cancels, so it has to be the check's. */
+/* Handlers of the cancellable run in the thread that cancels, so it has to be the check's. One that
+ * was delayed is not there to be told. */
 static void
-cancel_check (DerateCheckRun *run)
+stop_check (DerateCheckRun *run, RunState state)
 {
+  if (state == RUN_DELAYED)
+    run->args.ended (run, run->args.data);
+  if (state != RUN_RUNNING)
+    return;
   g_main_context_invoke_full (run->context, G_PRIORITY_DEFAULT, cancel_in_context,
                               derate_check_run_ref (run), (GDestroyNotify)derate_check_run_unref);
 }
@@ -137,7 +151,8 @@ postpone (DerateCheckRun *run)
 
   g_mutex_lock (&run->mutex);
   deadline = run->started + run->args.timeout;
-  if (run->state == RUN_RUNNING && now < deadline && run->timer != NULL)
+  if ((run->state == RUN_RUNNING || run->state == RUN_DELAYED) && now < deadline &&
+      run->timer != NULL)
     timer = g_source_ref (run->timer);
   g_mutex_unlock (&run->mutex);
   if (timer != NULL)
@@ -155,7 +170,7 @@ on_deadline (gpointer data)
   if (postpone (run))
     return G_SOURCE_CONTINUE;
   state = abandon (run, &started);
-  if (state == RUN_RUNNING)
+  if (state == RUN_RUNNING || state == RUN_DELAYED)
     {
       g_autofree char *span = derate_time_span_to_string (run->args.timeout);
       g_autofree char *message = g_strdup_printf ("no answer within %s", span);
@@ -164,7 +179,7 @@ on_deadline (gpointer data)
                                     message);
 
       answer (run, report, NULL, started);
-      cancel_check (run);
+      stop_check (run, state);
     }
   else if (state == RUN_WAITING)
     {
@@ -201,28 +216,64 @@ on_check_ended (GObject *object, GAsyncResult *result, gpointer data)
   run->args.ended (run, run->args.data);
 }
 
+static void
+run_check (DerateCheckRun *run)
+{
+  g_main_context_push_thread_default (run->context);
+  derate_health_check_run_async (run->check, run->cancellable, on_check_ended,
+                                 derate_check_run_ref (run));
+  g_main_context_pop_thread_default (run->context);
+}
+
+static gboolean
+on_delayed (gpointer data)
+{
+  DerateCheckRun *run = data;
+  gboolean go;
+
+  g_mutex_lock (&run->mutex);
+  go = run->state == RUN_DELAYED;
+  if (go)
+    run->state = RUN_RUNNING;
+  g_mutex_unlock (&run->mutex);
+  if (go)
+    run_check (run);
+  return G_SOURCE_REMOVE;
+}
+
+/* Called locked, so that nobody can end the run before its source has a context. One that would
+ * begin too late is left to its deadline. */
+static void
+delay_locked (DerateCheckRun *run)
+{
+  if (run->args.delay >= run->args.timeout)
+    return;
+  run->begin = derate_clock_source_new (run->args.clock, run->started + run->args.delay);
+  g_source_set_callback (run->begin, on_delayed, derate_check_run_ref (run),
+                         (GDestroyNotify)derate_check_run_unref);
+  g_source_attach (run->begin, run->context);
+}
+
 static gboolean
 begin_in_context (gpointer data)
 {
   DerateCheckRun *run = data;
   gint64 now = derate_clock_get_time (run->args.clock);
+  gboolean delayed = run->args.delay > 0;
   gboolean go;
 
   g_mutex_lock (&run->mutex);
   go = run->state == RUN_WAITING;
-  run->state = go ? RUN_RUNNING : RUN_ENDED;
+  run->state = go ? (delayed ? RUN_DELAYED : RUN_RUNNING) : RUN_ENDED;
   run->started = now;
+  if (go && delayed)
+    delay_locked (run);
   g_mutex_unlock (&run->mutex);
 
   if (!go)
-    {
-      run->args.ended (run, run->args.data);
-      return G_SOURCE_REMOVE;
-    }
-  g_main_context_push_thread_default (run->context);
-  derate_health_check_run_async (run->check, run->cancellable, on_check_ended,
-                                 derate_check_run_ref (run));
-  g_main_context_pop_thread_default (run->context);
+    run->args.ended (run, run->args.data);
+  else if (!delayed)
+    run_check (run);
   return G_SOURCE_REMOVE;
 }
 
@@ -250,13 +301,12 @@ derate_check_run_cancel (DerateCheckRun *run)
   gint64 started;
   RunState state = abandon (run, &started);
 
-  if (state == RUN_WAITING || state == RUN_RUNNING)
+  if (state == RUN_WAITING || state == RUN_DELAYED || state == RUN_RUNNING)
     {
       g_autoptr (GError) error =
           g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the check was given up");
 
       answer (run, NULL, error, started);
     }
-  if (state == RUN_RUNNING)
-    cancel_check (run);
+  stop_check (run, state);
 }

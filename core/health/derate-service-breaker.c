@@ -52,7 +52,11 @@ derate_service_breaker_read (DerateBreaker *breaker,
   gint64 success;
   gint64 now;
 
-  *view = (DerateBreakerView){ .failure_rate = NAN, .degraded_rate = INFINITY };
+  *view = (DerateBreakerView){
+    .failure_rate = NAN,
+    .degraded_rate = INFINITY,
+    .down_rate = INFINITY,
+  };
   if (breaker == NULL)
     return;
   view->present = TRUE;
@@ -63,6 +67,7 @@ derate_service_breaker_read (DerateBreaker *breaker,
 
   view->recent_success = success > 0 && now - success <= question->window;
   view->degraded_rate = read_degraded_rate (config, question);
+  view->down_rate = derate_breaker_config_get_failure_rate_threshold (config);
   view->failure_rate = read_rate (breaker, config, question->window);
 }
 

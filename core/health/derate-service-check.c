@@ -42,6 +42,7 @@ make_run (DerateService *service, GMainContext *check_context, GMainContext *own
   DerateCheckRunArgs args = {
     .clock = service->clock,
     .timeout = derate_health_check_config_get_timeout (service->config),
+    .delay = derate_delay_policy_get (service->delay),
     .check_context = check_context,
     .owner_context = owner_context,
     .answer = on_answer,

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "derate-event-queue-private.h"
+#include "derate-fault-private.h"
+#include "derate-policy.h"
 #include "derate-service.h"
 
 G_BEGIN_DECLS
@@ -33,6 +35,27 @@ void derate_service_set_event_queue (DerateService    *service,
  * intervals, else as down. One atomic load; the hook is also called when only this changes. */
 DerateHealthStatus derate_service_get_effective_status (DerateService *service,
                                                         gboolean       in_grace);
+
+/* The same as it would be without the drill; the hook is called when this changes, too. */
+DerateHealthStatus derate_service_get_undrilled_status (DerateService *service,
+                                                        gboolean       in_grace);
+
+/* From now on the service is at least as bad as @fault makes it, which derate_fault_check ()
+ * accepts, and its calls and checks are as late; NULL: no more. The cause is drill only where it
+ * would be better without. Its breaker is not touched: derate_breaker_set_drill (). Checks go on,
+ * so that afterwards it is at once what they say. The hook has been called when this returns. From
+ * any thread. */
+void derate_service_set_drill (DerateService     *service,
+                               const DerateFault *fault);
+
+/* The status that @fault would come to, were nothing else wrong. One of latency comes to nothing
+ * here but to what the checks will find: nothing where there is no check. */
+DerateHealthStatus derate_service_judge_fault (DerateService     *service,
+                                               const DerateFault *fault);
+
+/* (transfer none): what delays calls during a drill of latency, to stand innermost in each
+ * pipeline. The service's own, made with it. */
+DeratePolicy *derate_service_get_delay (DerateService *service);
 
 /* For a service that comes, or gets its check, while others run: until a check has been answered,
  * for @span at most, an unknown status counts as healthy, so that not to know yet makes no level

@@ -42,12 +42,13 @@ derate_service_get_cause (DerateService *service)
 DerateHealthStatus
 derate_service_get_effective_status (DerateService *service, gboolean in_grace)
 {
-  guint word = g_atomic_int_get (&service->word);
-  DerateHealthStatus status = derate_service_word_get_status (word);
+  return derate_service_word_get_effective (g_atomic_int_get (&service->word), TRUE, in_grace);
+}
 
-  if (status == DERATE_HEALTH_STATUS_UNKNOWN && in_grace)
-    return DERATE_HEALTH_STATUS_DEGRADED;
-  return derate_service_word_get_after_grace (word);
+DerateHealthStatus
+derate_service_get_undrilled_status (DerateService *service, gboolean in_grace)
+{
+  return derate_service_word_get_effective (g_atomic_int_get (&service->word), FALSE, in_grace);
 }
 
 /**

@@ -5,6 +5,7 @@
 
 #include "derate-breaker-private.h"
 #include "derate-check-run-private.h"
+#include "derate-delay-policy-private.h"
 #include "derate-health-streak-private.h"
 #include "derate-service-private.h"
 #include "derate-waker-private.h"
@@ -20,6 +21,7 @@ typedef struct
   DerateBreakerState state; /* forced-open is open, disabled is closed */
   double failure_rate;      /* NaN while it says nothing */
   double degraded_rate;     /* infinite: off */
+  double down_rate;         /* at which it opens */
   gboolean recent_success; /* one within three check intervals */
 } DerateBreakerView;
 
@@ -34,7 +36,7 @@ typedef struct
 
 #define DERATE_SERVICE_HISTORY_MAX 20
 
-/* Threads: `word` is atomic; `name`, `role` and `clock` never change; the mutex guards the rest.
+/* Threads: `word` is atomic; `name`, `role`, `clock` and `delay` never change; the mutex guards the rest.
  * Nothing of another object is called while it is held. */
 struct _DerateService
 {
@@ -43,6 +45,7 @@ struct _DerateService
   char *name;
   DerateServiceRole role;
   DerateClock *clock;
+  DerateDelayPolicy *delay;
   guint word; /* status, cause and what unknown counts as: see derate-service-status.c */
 
   GMutex mutex;
@@ -53,6 +56,7 @@ struct _DerateService
   DerateHealthCheckConfig *config;
   DerateBreaker *breaker;
   double breaker_degraded_rate;
+  DerateFault drill; /* of a kind that is unknown while there is none */
 
   DerateServiceHook hook;
   gpointer hook_data;
@@ -86,19 +90,33 @@ struct _DerateService
 };
 
 /* derate-service-status.c: the word */
-guint derate_service_word (DerateHealthStatus status,
-                           DerateHealthCause  cause,
-                           DerateHealthStatus after_grace);
+typedef struct
+{
+  DerateHealthStatus status;
+  DerateHealthCause cause;
+  DerateHealthStatus after_grace; /* what unknown counts as then */
+} DerateServiceState;
+
+/* The first without the drill. */
+guint derate_service_word (const DerateServiceState *undrilled,
+                           const DerateServiceState *state);
 DerateHealthStatus derate_service_word_get_status (guint word);
 DerateHealthCause derate_service_word_get_cause (guint word);
-DerateHealthStatus derate_service_word_get_after_grace (guint word);
+DerateHealthStatus derate_service_word_get_effective (guint    word,
+                                                      gboolean drilled,
+                                                      gboolean in_grace);
 
-/* The worse of the two inputs. @streak is NULL where there is no check. @in_grace: what is unknown
- * does no harm yet. */
+/* The worst of the inputs. @streak is NULL where there is no check. @in_grace: what is unknown does
+ * no harm yet. */
 guint derate_service_word_compute (const DerateHealthStreak *streak,
                                    gboolean                  stale,
                                    gboolean                  in_grace,
-                                   const DerateBreakerView  *view);
+                                   const DerateBreakerView  *view,
+                                   const DerateFault        *drill);
+
+/* What a drill alone makes of a service; one that only delays makes nothing of it itself. */
+DerateHealthStatus derate_service_read_drill (const DerateFault       *drill,
+                                              const DerateBreakerView *view);
 
 /* derate-service-breaker.c: all that is asked of a breaker */
 typedef struct
@@ -116,6 +134,11 @@ gboolean derate_service_breaker_has_changed (DerateBreaker           *breaker,
 guint64 derate_service_breaker_count_openings (DerateBreaker *breaker);
 
 /* derate-service-state.c */
+DerateBreaker *derate_service_ref_breaker (DerateService         *service,
+                                           DerateBreakerQuestion *question); /* (nullable) */
+
+/* derate_service_update (), and the hook is called in any case. */
+void derate_service_tell (DerateService *service);
 void derate_service_take_answer (DerateService      *service,
                                  DerateHealthReport *report,
                                  const GError       *error,

@@ -6,9 +6,9 @@
 #include "derate-redact.h"
 #include "derate-time-span.h"
 
-/* How results and breaker become a status, and who hears of it. Any thread may be here. Each reads
- * the breaker first, then takes the service's mutex and publishes, unless somebody who began to
- * read later was faster: what is published never gets older. */
+/* How results, breaker and drill become a status, and who hears of it. Any thread may be here. Each
+ * reads the breaker first, then takes the service's mutex and publishes, unless somebody who began
+ * to read later was faster: what is published never gets older. */
 
 typedef struct
 {
@@ -112,8 +112,9 @@ publish (DerateService *service, const DerateBreakerView *view, gint64 now, gint
     expire_if_stale (service, now);
   if (service->grace_until <= now)
     service->grace_until = 0;
-  word = derate_service_word_compute (service->check != NULL ? &service->streak : NULL,
-                                      service->stale, service->grace_until != 0, view);
+  word =
+      derate_service_word_compute (service->check != NULL ? &service->streak : NULL, service->stale,
+                                   service->grace_until != 0, view, &service->drill);
   if (word == old)
     return FALSE;
 
@@ -131,8 +132,8 @@ publish (DerateService *service, const DerateBreakerView *view, gint64 now, gint
   return TRUE;
 }
 
-static DerateBreaker *
-ref_breaker (DerateService *service, DerateBreakerQuestion *question)
+DerateBreaker *
+derate_service_ref_breaker (DerateService *service, DerateBreakerQuestion *question)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&service->mutex);
 
@@ -157,7 +158,7 @@ static void
 update (DerateService *service, gboolean always)
 {
   DerateBreakerQuestion question;
-  g_autoptr (DerateBreaker) breaker = ref_breaker (service, &question);
+  g_autoptr (DerateBreaker) breaker = derate_service_ref_breaker (service, &question);
   g_autoptr (GObject) owner = NULL;
   DerateBreakerView view;
   gboolean changed = always;
@@ -194,6 +195,12 @@ void
 derate_service_update (DerateService *service)
 {
   update (service, FALSE);
+}
+
+void
+derate_service_tell (DerateService *service)
+{
+  update (service, TRUE);
 }
 
 void
@@ -338,7 +345,7 @@ static void
 tell_breaker (DerateService *service, gboolean good)
 {
   DerateBreakerQuestion question;
-  g_autoptr (DerateBreaker) breaker = ref_breaker (service, &question);
+  g_autoptr (DerateBreaker) breaker = derate_service_ref_breaker (service, &question);
   guint64 openings;
   guint n_good;
   guint rise;

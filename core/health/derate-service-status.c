@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-service-room-private.h"
 
-/* The status of a service as a pure function of what its checks and its breaker say, in one word.
- */
+/* The status of a service as a pure function of what its checks, its breaker and a drill say, in
+ * one word: a byte each for status and cause, and four bits each for what an unknown status counts
+ * as after the grace, and for status and the same without the drill. */
 
 guint
-derate_service_word (DerateHealthStatus status,
-                     DerateHealthCause cause,
-                     DerateHealthStatus after_grace)
+derate_service_word (const DerateServiceState *undrilled, const DerateServiceState *state)
 {
-  return (guint)status | (guint)cause << 8 | (guint)after_grace << 16;
+  return (guint)state->status | (guint)state->cause << 8 | (guint)state->after_grace << 16 |
+         (guint)undrilled->status << 20 | (guint)undrilled->after_grace << 24;
 }
 
 DerateHealthStatus
@@ -25,9 +25,13 @@ derate_service_word_get_cause (guint word)
 }
 
 DerateHealthStatus
-derate_service_word_get_after_grace (guint word)
+derate_service_word_get_effective (guint word, gboolean drilled, gboolean in_grace)
 {
-  return word >> 16 & 0xff;
+  DerateHealthStatus status = drilled ? word & 0xff : word >> 20 & 0xf;
+
+  if (status == DERATE_HEALTH_STATUS_UNKNOWN && in_grace)
+    return DERATE_HEALTH_STATUS_DEGRADED;
+  return word >> (drilled ? 16 : 24) & 0xf;
 }
 
 /* Unknown is worse than degraded, because it may be down, and better than down, which is certain.
@@ -97,31 +101,64 @@ read_breaker (const DerateBreakerView *view,
     }
 }
 
+DerateHealthStatus
+derate_service_read_drill (const DerateFault *drill, const DerateBreakerView *view)
+{
+  double share = derate_fault_get_share (drill);
+
+  if (share == 0)
+    return DERATE_HEALTH_STATUS_HEALTHY;
+  if (drill->kind == DERATE_FAULT_KIND_DOWN || share >= view->down_rate)
+    return DERATE_HEALTH_STATUS_DOWN;
+  return share >= view->degraded_rate ? DERATE_HEALTH_STATUS_DEGRADED
+                                      : DERATE_HEALTH_STATUS_HEALTHY;
+}
+
+static DerateServiceState
+compute_undrilled (const DerateHealthStreak *streak,
+                   gboolean stale,
+                   gboolean in_grace,
+                   const DerateBreakerView *view)
+{
+  DerateServiceState state;
+  DerateHealthStatus breaker_status;
+  DerateHealthCause breaker_cause;
+
+  read_check (streak, stale, view, &state.status, &state.cause);
+  read_breaker (view, streak != NULL, &breaker_status, &breaker_cause);
+  /* The check's cause says more, so it is kept where both say the same. */
+  if (rank (breaker_status) > rank (state.status))
+    {
+      state.status = breaker_status;
+      state.cause = breaker_cause;
+    }
+
+  state.after_grace = state.status;
+  if (state.status == DERATE_HEALTH_STATUS_UNKNOWN && in_grace)
+    state.after_grace = breaker_status;
+  else if (state.status == DERATE_HEALTH_STATUS_UNKNOWN)
+    state.after_grace =
+        view->recent_success ? DERATE_HEALTH_STATUS_DEGRADED : DERATE_HEALTH_STATUS_DOWN;
+  return state;
+}
+
 guint
 derate_service_word_compute (const DerateHealthStreak *streak,
                              gboolean stale,
                              gboolean in_grace,
-                             const DerateBreakerView *view)
+                             const DerateBreakerView *view,
+                             const DerateFault *drill)
 {
-  DerateHealthStatus status;
-  DerateHealthCause cause;
-  DerateHealthStatus breaker_status;
-  DerateHealthCause breaker_cause;
-  DerateHealthStatus after_grace;
+  DerateServiceState undrilled = compute_undrilled (streak, stale, in_grace, view);
+  DerateServiceState state = undrilled;
+  DerateHealthStatus drilled = derate_service_read_drill (drill, view);
 
-  read_check (streak, stale, view, &status, &cause);
-  read_breaker (view, streak != NULL, &breaker_status, &breaker_cause);
-  /* The check's cause says more, so it is kept where both say the same. */
-  if (rank (breaker_status) > rank (status))
+  if (rank (drilled) > rank (state.status))
     {
-      status = breaker_status;
-      cause = breaker_cause;
+      state.status = drilled;
+      state.cause = DERATE_HEALTH_CAUSE_DRILL;
     }
-
-  after_grace = status;
-  if (status == DERATE_HEALTH_STATUS_UNKNOWN && in_grace)
-    after_grace = breaker_status;
-  else if (status == DERATE_HEALTH_STATUS_UNKNOWN)
-    after_grace = view->recent_success ? DERATE_HEALTH_STATUS_DEGRADED : DERATE_HEALTH_STATUS_DOWN;
-  return derate_service_word (status, cause, after_grace);
+  if (rank (drilled) > rank (state.after_grace))
+    state.after_grace = drilled;
+  return derate_service_word (&undrilled, &state);
 }

@@ -95,6 +95,7 @@ derate_service_finalize (GObject *object)
   g_clear_object (&service->check);
   g_clear_object (&service->hook_owner);
   g_clear_object (&service->clock);
+  g_clear_object (&service->delay);
   g_clear_pointer (&service->config, derate_health_check_config_free);
   g_clear_pointer (&service->events, derate_event_queue_unref);
   g_clear_pointer (&service->waker, derate_waker_unref);
@@ -216,6 +217,7 @@ derate_service_class_init (DerateServiceClass *klass)
 static void
 derate_service_init (DerateService *service)
 {
+  static const DerateServiceState unknown = { .after_grace = DERATE_HEALTH_STATUS_DOWN };
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
 
   g_mutex_init (&service->mutex);
@@ -226,8 +228,7 @@ derate_service_init (DerateService *service)
   service->events = derate_event_queue_new (context);
   service->breaker_degraded_rate = DERATE_SERVICE_RATE_DEFAULT;
   service->remote = TRUE;
-  service->word = derate_service_word (DERATE_HEALTH_STATUS_UNKNOWN, DERATE_HEALTH_CAUSE_NONE,
-                                       DERATE_HEALTH_STATUS_DOWN);
+  service->word = derate_service_word (&unknown, &unknown);
 }
 
 /**
@@ -256,6 +257,7 @@ derate_service_new (const char *name, DerateServiceRole role, DerateClock *clock
   service->role = role;
   service->criticality = derate_service_role_get_criticality (role);
   service->clock = g_object_ref (clock != NULL ? clock : derate_clock_get_system ());
+  service->delay = derate_delay_policy_new (service->clock);
   service->since_wall = derate_clock_get_real_time (service->clock);
   return service;
 }

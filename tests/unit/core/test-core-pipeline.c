@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "../policy/policy-world.h"
+#include "derate-service-private.h"
 
 /* A fallback that gives the last real answer it was told of. */
 #define TEST_TYPE_MEMORY (test_memory_get_type ())
@@ -169,18 +170,19 @@ assert_length (Fixture *fixture, const char *service, int flags, guint length)
 #define SHOP NAME SERVICES
 #define GATED SHOP "fallback=memory\n"
 
-/* Fallback, retry, breaker, timeout, bulkhead; each left out where it is not there or not wanted.
+/* Fallback, retry, breaker, timeout, bulkhead, each left out where it is not there or not wanted;
+ * and what delays a call in a drill.
  */
 static void
 test_stages (Fixture *fixture, gconstpointer data)
 {
-  assert_length (fixture, "database", FULL, 5);
-  assert_length (fixture, "database", BARE, 4);
-  assert_length (fixture, "database", BARE | NO_RETRY, 3);
-  assert_length (fixture, "redis", FULL, 4);
+  assert_length (fixture, "database", FULL, 6);
+  assert_length (fixture, "database", BARE, 5);
+  assert_length (fixture, "database", BARE | NO_RETRY, 4);
+  assert_length (fixture, "redis", FULL, 5);
   g_setenv ("DEFAULT_TIMEOUT", "0", TRUE);
-  assert_length (fixture, "redis", FULL, 3);
-  assert_length (fixture, "openai", FULL, 4);
+  assert_length (fixture, "redis", FULL, 4);
+  assert_length (fixture, "openai", FULL, 5);
   g_unsetenv ("DEFAULT_TIMEOUT");
 }
 
@@ -188,14 +190,14 @@ test_stages (Fixture *fixture, gconstpointer data)
 static void
 test_by_hand (Fixture *fixture, gconstpointer data)
 {
-  assert_length (fixture, "openai", FULL, 3);
+  assert_length (fixture, "openai", FULL, 4);
 }
 
 static void
 test_no_retries (Fixture *fixture, gconstpointer data)
 {
   g_setenv ("DEFAULT_MAX_RETRIES", "0", TRUE);
-  assert_length (fixture, "redis", FULL, 3);
+  assert_length (fixture, "redis", FULL, 4);
   g_unsetenv ("DEFAULT_MAX_RETRIES");
 }
 
@@ -263,6 +265,34 @@ test_answer_budget (Fixture *fixture, gconstpointer data)
   assert_timeout (fixture, "redis", 50 * G_TIME_SPAN_MILLISECOND);
   assert_timeout (fixture, "s3", 200 * G_TIME_SPAN_MILLISECOND);
   assert_timeout (fixture, "openai", 3 * G_TIME_SPAN_SECOND);
+}
+
+/* A drill makes calls slow within what limits them, also of a pipeline that was made before it. */
+static void
+test_delay (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (DeratePipeline) pipeline = make (fixture, "openai", BARE | NO_RETRY);
+  g_autoptr (DerateService) service = derate_core_lookup_service (fixture->core, "openai");
+  DerateFault fault = { DERATE_FAULT_KIND_LATENCY, .latency = G_TIME_SPAN_SECOND };
+
+  derate_service_set_drill (service, &fault);
+  policy_world_set_script (fixture->world, "S");
+  policy_world_call_async (fixture->world, pipeline, NULL, NULL);
+  policy_world_advance (fixture->world, fault.latency - 1);
+  policy_world_assert_end (fixture->world, "…");
+  policy_world_advance (fixture->world, 1);
+  policy_world_assert_end (fixture->world, "1");
+
+  fault.latency = 4 * G_TIME_SPAN_SECOND;
+  derate_service_set_drill (service, &fault);
+  policy_world_call_async (fixture->world, pipeline, NULL, NULL);
+  policy_world_advance (fixture->world, 3 * G_TIME_SPAN_SECOND);
+  policy_world_assert_end (fixture->world, "derate:timed-out");
+
+  derate_service_set_drill (service, NULL);
+  policy_world_call_async (fixture->world, pipeline, NULL, NULL);
+  policy_world_run (fixture->world);
+  policy_world_assert_end (fixture->world, "2");
 }
 
 static void
@@ -532,6 +562,7 @@ main (int argc, char **argv)
   ADD ("timeouts", SHOP, test_timeouts);
   ADD ("answer-budget", NAME "answer-budget=200ms\n[service s3]\nrole=storage\n" SERVICES,
        test_answer_budget);
+  ADD ("delay", SHOP, test_delay);
   ADD ("bulkhead", SHOP, test_bulkhead);
   ADD ("fallback-bulkhead",
        NAME "[service database]\nrole=database\nfallback=memory\n"

@@ -218,18 +218,20 @@ test_word (gconstpointer data)
     .state = MAX (words[i].breaker, 0),
     .failure_rate = words[i].rate,
     .degraded_rate = 0.25,
+    .down_rate = 0.5,
   };
+  static const DerateFault none = { 0 };
   const DerateHealthStreak *check = words[i].check >= 0 ? &streak : NULL;
-  guint word = derate_service_word_compute (check, FALSE, FALSE, &view);
+  guint word = derate_service_word_compute (check, FALSE, FALSE, &view, &none);
 
   g_assert_cmpint (derate_service_word_get_status (word), ==, words[i].status);
   g_assert_cmpint (derate_service_word_get_cause (word), ==, words[i].cause);
-  g_assert_cmpint (derate_service_word_get_after_grace (word), ==,
+  g_assert_cmpint (derate_service_word_get_effective (word, TRUE, FALSE), ==,
                    words[i].status == U ? X : words[i].status);
 
   view.recent_success = TRUE;
-  word = derate_service_word_compute (check, FALSE, FALSE, &view);
-  g_assert_cmpint (derate_service_word_get_after_grace (word), ==,
+  word = derate_service_word_compute (check, FALSE, FALSE, &view, &none);
+  g_assert_cmpint (derate_service_word_get_effective (word, TRUE, FALSE), ==,
                    words[i].status == U ? D : words[i].status);
 }
 
