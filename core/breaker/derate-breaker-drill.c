@@ -7,7 +7,7 @@
  * if the fractional part of n times the golden ratio is below the share. That keeps to the share
  * over any stretch of calls, and in no rhythm that a program's own calls could be in step with. */
 
-#define WHOLE ((double)DERATE_BREAKER_DRILL_WHOLE)
+#define WHOLE (G_GUINT64_CONSTANT (1) << 63) /* all calls, as a share */
 #define GOLDEN_RATIO G_GUINT64_CONSTANT (0x9e3779b97f4a7c15) /* its fraction, of 2^64 */
 
 void
@@ -17,7 +17,7 @@ derate_breaker_set_drill (DerateBreaker *breaker, double share)
   g_return_if_fail (share >= 0 && share <= 1);
 
   g_mutex_lock (&breaker->mutex);
-  __atomic_store_n (&breaker->drill_share, (guint64)(share * WHOLE), __ATOMIC_RELAXED);
+  __atomic_store_n (&breaker->drill_share, (guint64)(share * (double)WHOLE), __ATOMIC_RELAXED);
   derate_breaker_publish_locked (breaker);
   derate_breaker_unlock (breaker);
 }

@@ -11,10 +11,10 @@ G_BEGIN_DECLS
 
 /* Threads. `word`, `open_until`, `quiet_until`, `slow_after`, `durations`, `judges`,
  * `judges_answers` and `drill_share` are read by any thread without a lock, and written under the
- * mutex, with the __atomic builtins; what a drill counts is counted with them by any thread. The mutex guards all else that changes, except `queue`, which belongs to
- * whoever has set `delivering`. Functions named _locked are called with the mutex held; whoever
- * takes it gives it back by derate_breaker_unlock (), which tells of the transitions once it is
- * free.
+ * mutex, with the __atomic builtins; what a drill counts is counted with them by any thread. The
+ * mutex guards all else that changes, except `queue`, which belongs to whoever has set
+ * `delivering`. Functions named _locked are called with the mutex held; whoever takes it gives it
+ * back by derate_breaker_unlock (), which tells of the transitions once it is free.
  *
  * The files: -outcome lets calls through and takes their ends, and is the hot path; -rates has the
  * window and what its rates demand, over -window (by count) and -time-window; -machine has the
@@ -37,9 +37,6 @@ G_BEGIN_DECLS
 #define WORD_SHARED (G_GUINT64_CONSTANT (1) << 13)   /* in permits: many hands hold it */
 #define WORD_DRILLED (G_GUINT64_CONSTANT (1) << 14)  /* a drill refuses before anything else */
 #define WORD_GENERATION_SHIFT 16
-
-/* A share of calls as a drill has it: from 0 to this. */
-#define DERATE_BREAKER_DRILL_WHOLE (G_GUINT64_CONSTANT (1) << 63)
 
 /* Counted by each thread on its own. */
 enum
@@ -126,11 +123,6 @@ struct _DerateBreaker
   DerateHistogram *durations; /* (nullable) atomic: made once slow calls are watched for */
   char **refusals; /* (nullable) atomic: what is said of a refusal, made once */
 
-  /* See derate-breaker-drill.c. */
-  guint64 drill_share; /* 0: no drill */
-  guint64 drill_turn;
-  guint64 drill_refusals;
-
   char *name;
   DerateClock *clock;
   GMainContext *context;
@@ -178,6 +170,11 @@ struct _DerateBreaker
   DerateBreakerEvent *events;
   DerateBreakerEvent **events_tail;
   DerateEventQueue *queue; /* (nullable) made for the first signal */
+
+  /* See derate-breaker-drill.c. */
+  guint64 drill_share; /* 0: no drill */
+  guint64 drill_turn;
+  guint64 drill_refusals;
 };
 
 static inline guint64

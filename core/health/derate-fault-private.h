@@ -12,12 +12,13 @@ G_BEGIN_DECLS
 typedef struct
 {
   DerateFaultKind kind;
-  double rate; /* error-rate: more than 0, at most 1 */
+  double rate;       /* error-rate: more than 0, at most 1 */
   GTimeSpan latency; /* latency: more than 0, at most DERATE_FAULT_LATENCY_MAX */
 } DerateFault;
 
 /* FALSE with DERATE_ERROR_INVALID_ARGUMENT that names the kind and its number. */
-gboolean derate_fault_check (const DerateFault *fault, GError **error);
+gboolean derate_fault_check (const DerateFault *fault,
+                             GError           **error);
 
 /* What it comes to, where it counts: of calls that are refused, 0 to 1, and by how much the others
  * and the checks are late. A @fault (nullable) that is none does neither. */

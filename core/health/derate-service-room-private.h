@@ -36,8 +36,8 @@ typedef struct
 
 #define DERATE_SERVICE_HISTORY_MAX 20
 
-/* Threads: `word` is atomic; `name`, `role`, `clock` and `delay` never change; the mutex guards the rest.
- * Nothing of another object is called while it is held. */
+/* Threads: `word` is atomic; `name`, `role`, `clock` and `delay` never change; the mutex guards the
+ * rest. Nothing of another object is called while it is held. */
 struct _DerateService
 {
   GObject parent_instance;

@@ -21,7 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateDelayPolicy, g_object_unref)
 DerateDelayPolicy *derate_delay_policy_new (DerateClock *clock);
 
 /* From any thread, at any time: the attempts that begin from now on are @delay late, 0 or more. */
-void derate_delay_policy_set (DerateDelayPolicy *self, GTimeSpan delay);
+void derate_delay_policy_set (DerateDelayPolicy *self,
+                              GTimeSpan          delay);
 GTimeSpan derate_delay_policy_get (DerateDelayPolicy *self);
 
 G_END_DECLS
