@@ -14,8 +14,8 @@ derate_service_set_drill (DerateService *service, const DerateFault *fault)
 
   g_mutex_lock (&service->mutex);
   service->drill = fault != NULL ? *fault : none;
+  derate_delay_policy_set (service->delay, derate_fault_get_delay (fault)); /* takes no lock */
   g_mutex_unlock (&service->mutex);
-  derate_delay_policy_set (service->delay, derate_fault_get_delay (fault));
   derate_service_tell (service);
 }
 
