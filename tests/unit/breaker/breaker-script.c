@@ -192,6 +192,7 @@ do_number (Run *run, const char *key, const char *value)
     { "probes", (double)stats->circuit_half_open_count },
     { "flight", (double)derate_breaker_get_in_flight (run->breaker) },
     { "window", count_window (run->breaker) },
+    { "drilled", (double)derate_breaker_count_drilled (run->breaker) },
     { "events", run->n_events },
     { "was-calls", (double)run->was.calls },
     { "was-blocked", (double)run->was.blocked },
@@ -307,6 +308,8 @@ do_pair (Run *run, const char *key, const char *value)
       g_assert_no_error (error);
       derate_breaker_set_mode (run->breaker, mode);
     }
+  else if (g_str_equal (key, "drill"))
+    derate_breaker_set_drill (run->breaker, g_ascii_strtod (value, NULL));
   else if (g_str_equal (key, "cannot"))
     expect_no_way (run, value);
   else
@@ -347,6 +350,8 @@ do_call (Run *run, const char *word)
     expect_refusal (run, DERATE_ERROR_RAMPING);
   else if (g_str_equal (word, "Xforced"))
     expect_refusal (run, DERATE_ERROR_FORCED);
+  else if (g_str_equal (word, "Xdrill"))
+    expect_refusal (run, DERATE_ERROR_DRILL);
   else if (strlen (word) == 1 && strchr ("SFNCLM", *word) != NULL)
     call (run, *word);
   else if (strchr ("sfnd", word[0]) != NULL && g_ascii_isdigit (word[1]))
