@@ -332,7 +332,7 @@ derate_breaker_note_good_check (DerateBreaker *breaker, guint good_checks, guint
   gint64 now = derate_clock_get_time (breaker->clock);
 
   g_mutex_lock (&breaker->mutex);
-  if (breaker->mode == DERATE_BREAKER_MODE_NORMAL && breaker->drill_share == 0)
+  if (breaker->mode == DERATE_BREAKER_MODE_NORMAL && !breaker->drilled)
     {
       derate_breaker_expire_leases_locked (breaker, now);
       if (breaker->state == DERATE_BREAKER_STATE_OPEN)

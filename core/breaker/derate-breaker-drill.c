@@ -10,6 +10,14 @@
 #define WHOLE (G_GUINT64_CONSTANT (1) << 63) /* all calls, as a share */
 #define GOLDEN_RATIO G_GUINT64_CONSTANT (0x9e3779b97f4a7c15) /* its fraction, of 2^64 */
 
+/* All of it atomic; only `share` is set under the mutex. */
+struct _DerateBreakerDrill
+{
+  guint64 share; /* 0 to WHOLE */
+  guint64 turn;
+  guint64 refusals;
+};
+
 void
 derate_breaker_set_drill (DerateBreaker *breaker, double share)
 {
@@ -17,7 +25,11 @@ derate_breaker_set_drill (DerateBreaker *breaker, double share)
   g_return_if_fail (share >= 0 && share <= 1);
 
   g_mutex_lock (&breaker->mutex);
-  __atomic_store_n (&breaker->drill_share, (guint64)(share * (double)WHOLE), __ATOMIC_RELAXED);
+  if (breaker->drill == NULL && share > 0)
+    __atomic_store_n (&breaker->drill, g_new0 (DerateBreakerDrill, 1), __ATOMIC_RELEASE);
+  if (breaker->drill != NULL)
+    __atomic_store_n (&breaker->drill->share, (guint64)(share * (double)WHOLE), __ATOMIC_RELAXED);
+  breaker->drilled = share > 0;
   derate_breaker_publish_locked (breaker);
   derate_breaker_unlock (breaker);
 }
@@ -25,20 +37,21 @@ derate_breaker_set_drill (DerateBreaker *breaker, double share)
 guint64
 derate_breaker_count_drilled (DerateBreaker *breaker)
 {
-  g_return_val_if_fail (DERATE_IS_BREAKER (breaker), 0);
+  DerateBreakerDrill *drill = __atomic_load_n (&breaker->drill, __ATOMIC_ACQUIRE);
 
-  return __atomic_load_n (&breaker->drill_refusals, __ATOMIC_RELAXED);
+  return drill != NULL ? __atomic_load_n (&drill->refusals, __ATOMIC_RELAXED) : 0;
 }
 
-/* Whether the drill refuses this call; from any thread. */
+/* Whether the drill that the word told of refuses this call; from any thread. */
 gboolean
 derate_breaker_take_drill (DerateBreaker *self)
 {
-  guint64 share = __atomic_load_n (&self->drill_share, __ATOMIC_RELAXED);
-  guint64 turn = __atomic_add_fetch (&self->drill_turn, GOLDEN_RATIO, __ATOMIC_RELAXED);
+  DerateBreakerDrill *drill = __atomic_load_n (&self->drill, __ATOMIC_ACQUIRE);
+  guint64 share = __atomic_load_n (&drill->share, __ATOMIC_RELAXED);
+  guint64 turn = __atomic_add_fetch (&drill->turn, GOLDEN_RATIO, __ATOMIC_RELAXED);
 
   if (turn / 2 >= share)
     return FALSE;
-  __atomic_add_fetch (&self->drill_refusals, 1, __ATOMIC_RELAXED);
+  __atomic_add_fetch (&drill->refusals, 1, __ATOMIC_RELAXED);
   return TRUE;
 }

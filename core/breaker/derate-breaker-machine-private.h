@@ -10,7 +10,7 @@
 G_BEGIN_DECLS
 
 /* Threads. `word`, `open_until`, `quiet_until`, `slow_after`, `durations`, `judges`,
- * `judges_answers` and `drill_share` are read by any thread without a lock, and written under the
+ * `judges_answers` and `drill` are read by any thread without a lock, and written under the
  * mutex, with the __atomic builtins; what a drill counts is counted with them by any thread. The
  * mutex guards all else that changes, except `queue`, which belongs to whoever has set
  * `delivering`. Functions named _locked are called with the mutex held; whoever takes it gives it
@@ -108,6 +108,9 @@ typedef struct
   guint64 owed;
 } DerateBreakerRamp;
 
+/* See derate-breaker-drill.c. */
+typedef struct _DerateBreakerDrill DerateBreakerDrill;
+
 struct _DerateBreaker
 {
   GObject parent_instance;
@@ -142,6 +145,7 @@ struct _DerateBreaker
   guint8 delivering : 1;
   guint8 fresh : 1;         /* this thread has pushed an event */
   guint8 rate_rose : 1;     /* perhaps, under this thread */
+  guint8 drilled : 1;
   guint step;               /* of the backoff */
   DerateBreakerProbes *probes; /* (nullable) while half-open */
   DerateBreakerRamp *ramp;     /* (nullable) while not every call is let through although closed */
@@ -170,11 +174,7 @@ struct _DerateBreaker
   DerateBreakerEvent *events;
   DerateBreakerEvent **events_tail;
   DerateEventQueue *queue; /* (nullable) made for the first signal */
-
-  /* See derate-breaker-drill.c. */
-  guint64 drill_share; /* 0: no drill */
-  guint64 drill_turn;
-  guint64 drill_refusals;
+  DerateBreakerDrill *drill; /* (nullable) atomic: made for the first drill */
 };
 
 static inline guint64

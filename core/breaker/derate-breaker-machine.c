@@ -72,7 +72,7 @@ derate_breaker_publish_locked (DerateBreaker *self)
   guint64 word = (self->generation << WORD_GENERATION_SHIFT) | self->state |
                  ((guint64)self->mode << WORD_MODE_SHIFT) | flags_of (self);
 
-  if (self->drill_share > 0)
+  if (self->drilled)
     word = (word & ~WORD_PLAIN) | WORD_DRILLED;
 
   derate_breaker_publish_quiet_until_locked (self);

@@ -131,15 +131,18 @@ acquire_slowly (DerateBreaker *self, DeratePermit *permit, GError **error)
 
   if (data->breaker != NULL)
     derate_permit_cancel (permit);
-  if ((word & WORD_DRILLED) && derate_breaker_take_drill (self))
+  if (word & (WORD_ADMITS | WORD_DRILLED))
     {
-      refuse (self, DERATE_ERROR_DRILL, error);
-      return FALSE;
-    }
-  if (word & WORD_ADMITS)
-    {
-      admit (self, data, word, 0);
-      return TRUE;
+      if ((word & WORD_DRILLED) && derate_breaker_take_drill (self))
+        {
+          refuse (self, DERATE_ERROR_DRILL, error);
+          return FALSE;
+        }
+      if (word & WORD_ADMITS)
+        {
+          admit (self, data, word, 0);
+          return TRUE;
+        }
     }
   /* An open breaker refuses without the lock until its time has come. */
   if ((word & WORD_REFUSES) &&

@@ -38,6 +38,7 @@ derate_breaker_finalize (GObject *object)
   g_free (self->slices);
   g_free (self->probes);
   g_free (self->ramp);
+  g_free (self->drill);
   g_free (self->zero);
   g_strfreev (self->refusals);
   g_free (self->name);
