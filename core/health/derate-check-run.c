@@ -5,8 +5,9 @@
 #include "derate-time-span.h"
 
 /* Threads: the check runs in one context, its deadline in another, and cancel () comes from
- * anywhere. The mutex guards `state`, `started`, `timer` and `begin`; whoever takes the run out of
- * a waiting state is the one who answers. */
+ * anywhere. The mutex guards all that changes; whoever takes the run out of a waiting state is the
+ * one who answers. The check may end in another thread meanwhile, so it is the second of those two
+ * that tells of the end. */
 
 typedef enum
 {
@@ -28,6 +29,7 @@ struct _DerateCheckRun
   gint64 started;
   GSource *timer;
   GSource *begin; /* (nullable) of a run that is delayed */
+  gboolean half_done; /* answered, or the check has ended */
 };
 
 static void
@@ -92,6 +94,20 @@ stop_timers (DerateCheckRun *run)
     g_source_destroy (begin);
 }
 
+/* It was answered, or the check has ended. */
+static void
+note_done (DerateCheckRun *run)
+{
+  gboolean done;
+
+  g_mutex_lock (&run->mutex);
+  done = run->half_done;
+  run->half_done = TRUE;
+  g_mutex_unlock (&run->mutex);
+  if (done)
+    run->args.ended (run, run->args.data);
+}
+
 static void
 answer (DerateCheckRun *run, DerateHealthReport *report, const GError *error, gint64 started)
 {
@@ -99,6 +115,7 @@ answer (DerateCheckRun *run, DerateHealthReport *report, const GError *error, gi
 
   stop_timers (run);
   run->args.answer (run, report, error, latency, run->args.data);
+  note_done (run);
 }
 
 /* Ends the wait of whoever wants the answer. Returns what the run was doing; only for WAITING,
@@ -134,7 +151,7 @@ static void
 stop_check (DerateCheckRun *run, RunState state)
 {
   if (state == RUN_DELAYED)
-    run->args.ended (run, run->args.data);
+    note_done (run);
   if (state != RUN_RUNNING)
     return;
   g_main_context_invoke_full (run->context, G_PRIORITY_DEFAULT, cancel_in_context,
@@ -213,7 +230,7 @@ on_check_ended (GObject *object, GAsyncResult *result, gpointer data)
                          "the check failed without saying why");
   if (wanted)
     answer (run, report, error, started);
-  run->args.ended (run, run->args.data);
+  note_done (run);
 }
 
 static void
@@ -271,7 +288,7 @@ begin_in_context (gpointer data)
   g_mutex_unlock (&run->mutex);
 
   if (!go)
-    run->args.ended (run, run->args.data);
+    note_done (run);
   else if (!delayed)
     run_check (run);
   return G_SOURCE_REMOVE;
