@@ -33,29 +33,23 @@ realloc (void *memory, size_t size)
   return __libc_realloc (memory, size);
 }
 
-/* Takes @policy. */
-static void
-append (DeratePipeline *pipeline, gpointer policy)
-{
-  derate_pipeline_append (pipeline, policy);
-  g_object_unref (policy);
-}
-
+/* Retry, breaker, timeout, bulkhead, and what a drill would delay. */
 gpointer
 bench_pipeline_new (void)
 {
-  DeratePipeline *pipeline = derate_pipeline_new ();
   g_autoptr (DerateBreaker) breaker = derate_breaker_new ("bench", NULL);
+  g_autoptr (DerateService) service = derate_service_new ("bench", DERATE_SERVICE_ROLE_NONE, NULL);
+  g_autoptr (DerateCore) core = derate_core_new ("bench", NULL, NULL);
+  DeratePipeline *pipeline;
 
   if (answer == NULL)
     {
       answer = g_variant_ref_sink (g_variant_new_int32 (42));
       request = derate_request_new (DERATE_REQUEST_READ, "key");
     }
-  append (pipeline, derate_retry_new (NULL));
-  append (pipeline, derate_breaker_policy_new (breaker));
-  append (pipeline, derate_timeout_new (NULL, DERATE_TIMEOUT_DEFAULT));
-  append (pipeline, derate_bulkhead_new (NULL, DERATE_BULKHEAD_DEFAULT));
+  derate_service_set_breaker (service, breaker);
+  derate_core_add_service (core, service, NULL);
+  pipeline = derate_core_create_pipeline (core, "bench", DERATE_CORE_PIPELINE_UNCOUNTED, NULL);
   bench_pipeline_call (pipeline, 1000);
   return pipeline;
 }
