@@ -58,10 +58,10 @@ gint64 derate_breaker_get_last_success (DerateBreaker *breaker);
 
 DerateClock *derate_breaker_get_clock (DerateBreaker *breaker);
 
-/* From now on @share of the calls, 0 (none) to 1 (all), is refused with DERATE_ERROR_DRILL, whatever
- * mode and state the breaker is in; how else it decides, and what it counts of permits that are
- * out, stays as it is. The refusals count as blocked, and in no window. There is one such share:
- * who sets it last is obeyed. */
+/* From now on @share of the calls, 0 (none) to 1 (all), is refused with DERATE_ERROR_DRILL in every
+ * mode and state; how else it decides, and what it counts of permits that are out, stays as it is.
+ * The refusals count as blocked, and in no window. There is one such share: who sets it last is
+ * obeyed. */
 void derate_breaker_set_drill (DerateBreaker *breaker,
                                double         share);
 
