@@ -19,7 +19,8 @@
  * enough calls; the rate is read with every failure and every check. Where both say the same, the
  * check's cause is shown, because it says more. Unknown is worse than degraded and better than
  * down. A service without a check is healthy until its breaker says otherwise; one with neither is
- * unknown.
+ * unknown. During a drill it is at least as bad as the drill plays, with the cause `drill` where it
+ * would be better without.
  *
  * Reading the status is one atomic load and may be done from any thread. Properties are notified
  * and [signal@Service::status-changed] is emitted in the context where the service was made, in the
