@@ -258,17 +258,19 @@ on_delayed (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Called locked, so that nobody can end the run before its source has a context. One that would
- * begin too late is left to its deadline. */
-static void
-delay_locked (DerateCheckRun *run)
+/* What begins a run that is delayed; NULL where nothing does: a check that would begin too late is
+ * left to its deadline. */
+static GSource *
+make_begin (DerateCheckRun *run, gint64 now)
 {
-  if (run->args.delay >= run->args.timeout)
-    return;
-  run->begin = derate_clock_source_new (run->args.clock, run->started + run->args.delay);
-  g_source_set_callback (run->begin, on_delayed, derate_check_run_ref (run),
+  GSource *begin;
+
+  if (run->args.delay == 0 || run->args.delay >= run->args.timeout)
+    return NULL;
+  begin = derate_clock_source_new (run->args.clock, now + run->args.delay);
+  g_source_set_callback (begin, on_delayed, derate_check_run_ref (run),
                          (GDestroyNotify)derate_check_run_unref);
-  g_source_attach (run->begin, run->context);
+  return begin;
 }
 
 static gboolean
@@ -277,14 +279,19 @@ begin_in_context (gpointer data)
   DerateCheckRun *run = data;
   gint64 now = derate_clock_get_time (run->args.clock);
   gboolean delayed = run->args.delay > 0;
+  g_autoptr (GSource) begin = make_begin (run, now);
   gboolean go;
 
   g_mutex_lock (&run->mutex);
   go = run->state == RUN_WAITING;
   run->state = go ? (delayed ? RUN_DELAYED : RUN_RUNNING) : RUN_ENDED;
   run->started = now;
-  if (go && delayed)
-    delay_locked (run);
+  if (go && begin != NULL)
+    {
+      /* Nobody can end the run before its source has a context. */
+      g_source_attach (begin, run->context);
+      run->begin = g_steal_pointer (&begin);
+    }
   g_mutex_unlock (&run->mutex);
 
   if (!go)
