@@ -174,17 +174,18 @@ def mark(title, color, expression, text):
 
 
 def marks():
-    """The label of a breaker is put into one whose name is known, for the text."""
+    """The label of a breaker is put into one whose name is known, for the text. 2 minutes have two
+    scrapes even where Prometheus has its default interval."""
     def moved(start, end):
         changes = breaker("sum by (instance, name) (increase("
                           "circuit_breaker_state_transitions_total"
-                          f'{{$S, from="{start}", to="{end}"}}[1m]))')
+                          f'{{$S, from="{start}", to="{end}"}}[2m]))')
         return f'label_replace({changes}, "breaker", "$1", "$label", "(.*)") > 0'
     return [
         mark("Opened", "red", moved("closed", "open"), "{{breaker}} of {{instance}}"),
         mark("Closed", "green", moved("half-open", "closed"), "{{breaker}} of {{instance}}"),
         mark("Level", "orange", "sum by (instance, from, to) "
-             "(increase(degradation_level_transitions_total{$S}[1m])) > 0",
+             "(increase(degradation_level_transitions_total{$S}[2m])) > 0",
              "{{from}} to {{to}}, {{instance}}"),
     ]
 

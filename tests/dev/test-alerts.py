@@ -138,6 +138,16 @@ class Runbooks(AlertsTest):
         self.assertEqual(rows, [(name, name, rule["labels"]["severity"])
                                 for name, rule in self.rules.items()])
 
+    def test_inhibitions(self):
+        """What the index says of Alertmanager: a worse alert silences a milder one."""
+        (text,) = [block for kind, block in BLOCK.findall(self.index) if kind == "yaml"]
+        for rule in yaml.safe_load(text)["inhibit_rules"]:
+            (source,), (target,) = (re.findall(r"Derate[\w|]+", "|".join(rule[side]))
+                                    for side in ("source_matchers", "target_matchers"))
+            self.assertEqual(self.rules[source]["labels"]["severity"], "critical")
+            for name in re.findall(r"Derate\w+", target.replace("|", " ")):
+                self.assertIn(name, self.rules)
+
     def test_links(self):
         for text in [*self.pages.values(), self.index]:
             for label, target in re.findall(r"\[(\w+)\]\(([^)]*)\)", text):

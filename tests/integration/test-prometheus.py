@@ -25,7 +25,7 @@ MINUTE = 60
 NOT_HERE = re.compile("call_duration| > 0| == 0")
 PREFIX, LABEL = "compra_agil_", "component"
 BOARDS = promql.ROOT / "data" / "grafana"
-NAMES = f"[derate]\nmetrics-prefix={PREFIX}\nmetrics-breaker-label={LABEL}\n"
+NAMES = f"metrics-prefix={PREFIX}\nmetrics-breaker-label={LABEL}\n"
 
 
 def wait_for(ask, condition, seconds, what):
@@ -139,9 +139,8 @@ class Renamed(unittest.TestCase):
         self.world = hostworld.World(self)
 
     def test_printed_rules_name_what_is_scraped(self):
-        self.world.write(NAMES.removeprefix("[derate]\n"),
-                         hostworld.service("redis", self.world.door(),
-                                           "breaker-slow-call-duration=1s\n"))
+        self.world.write(NAMES, hostworld.service("redis", self.world.door(),
+                                                  "breaker-slow-call-duration=1s\n"))
         host, port = self.world.run_with_pages()
         host.until_said("ready, level optimal")
         found = promql.read_scrape(hostworld.ask(port, "/metrics")[1])
@@ -159,6 +158,8 @@ class Renamed(unittest.TestCase):
     def check_names(self, groups, found):
         table = promql.read_table()
         prefixed = {PREFIX + name for name in table}
+        self.assertEqual({name for name in found if not name.startswith("process_")} - prefixed,
+                         set())
         breakers = 0
         for rule in (rule for group in groups for rule in group["rules"]):
             for series in promql.series_of(rule["expr"]):
