@@ -38,6 +38,7 @@ typedef struct
   gboolean enforced;
   gboolean ready; /* the first sweep is done */
 
+  DerateHealthStatus *statuses; /* behind `computed`; NULL where it has to be found anew */
   DerateDecision computed;
   DerateDecision damped;
   DerateDecision published;

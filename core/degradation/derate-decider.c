@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-decider-private.h"
 
+#include <string.h>
+
 #include "derate-variant-private.h"
 
 static void
@@ -68,6 +70,7 @@ derate_decider_clear (DerateDecider *decider)
   decision_clear (&decider->damped);
   decision_clear (&decider->published);
   g_clear_pointer (&decider->deciding_hold, g_free);
+  g_clear_pointer (&decider->statuses, g_free);
 }
 
 void
@@ -77,6 +80,7 @@ derate_decider_set_rules (DerateDecider *decider, DerateRuleSet *rules, GPtrArra
   GPtrArray *list = derate_rule_set_get_rules (rules);
 
   decider->rules = derate_rule_set_ref (rules);
+  g_clear_pointer (&decider->statuses, g_free);
   for (guint i = 0; i < list->len; i++)
     derate_degradation_history_know_rule (&decider->history,
                                           derate_rule_get_id (g_ptr_array_index (list, i)));
@@ -95,17 +99,24 @@ end_expired (DerateDecider *decider, const DerateDeciderTurn *turn, GQueue *even
                                                           DERATE_HOLD_CAUSE_EXPIRED));
 }
 
+/* What follows from the same states is there already: to tell of many services takes far longer
+ * than to find the level. */
 static void
 compute (DerateDecider *decider, const DerateDeciderTurn *turn)
 {
+  guint n = derate_rule_set_get_inputs (decider->rules)->len;
   DerateRule *rule = NULL;
-  DerateLevel level =
-      derate_rule_set_evaluate (decider->rules, turn->statuses,
-                                derate_rule_set_get_inputs (decider->rules)->len, &rule);
+  DerateLevel level;
 
+  decider->evaluated_at = turn->real_now;
+  if (decider->statuses != NULL &&
+      memcmp (decider->statuses, turn->statuses, n * sizeof *turn->statuses) == 0)
+    return;
+  level = derate_rule_set_evaluate (decider->rules, turn->statuses, n, &rule);
   decision_set (&decider->computed, level, derate_rule_get_id (rule),
                 derate_rule_set_build_decision (decider->rules, rule, turn->statuses));
-  decider->evaluated_at = turn->real_now;
+  g_free (decider->statuses);
+  decider->statuses = g_memdup2 (turn->statuses, n * sizeof *turn->statuses);
 }
 
 static void

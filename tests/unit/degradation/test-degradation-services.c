@@ -96,6 +96,25 @@ test_refused_rules (Fixture *f, gconstpointer unused)
   g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_CONFIG);
 }
 
+/* Though the services are as they were. */
+static void
+test_new_rules (Fixture *f, gconstpointer unused)
+{
+  g_autoptr (GPtrArray) rules = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_rule_unref);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *rule = NULL;
+
+  g_assert_cmpint (derate_degradation_manager_get_level (f->manager), ==, DERATE_LEVEL_OPTIMAL);
+  g_ptr_array_add (rules, derate_rule_parse ("always", "openai>=healthy", "limited", NULL));
+  g_assert_true (derate_degradation_manager_set_services (f->manager, f->services, rules,
+                                                          DERATE_RULE_SET_MODE_EXTEND, NULL,
+                                                          &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (derate_degradation_manager_get_level (f->manager), ==, DERATE_LEVEL_LIMITED);
+  rule = derate_degradation_manager_dup_rule (f->manager);
+  g_assert_cmpstr (rule, ==, "always");
+}
+
 #define ADD(name, func) \
   g_test_add ("/degradation/services/" name, Fixture, NULL, set_up, func, tear_down)
 
@@ -107,5 +126,6 @@ main (int argc, char *argv[])
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
   ADD ("fail-worsens", test_fail_worsens);
   ADD ("refused-rules", test_refused_rules);
+  ADD ("new-rules", test_new_rules);
   return g_test_run ();
 }
