@@ -368,9 +368,12 @@ derate_rule_set_evaluate (DerateRuleSet *set,
 static void
 add_state (GVariantBuilder *states, DerateRuleSet *set, guint input, DerateHealthStatus status)
 {
-  g_variant_builder_add (states, "{ss}",
-                         derate_rule_input_get_service (g_ptr_array_index (set->inputs, input)),
-                         derate_health_status_get_nick (status));
+  const char *name = derate_rule_input_get_service (g_ptr_array_index (set->inputs, input));
+
+  g_variant_builder_add_value (states, g_variant_new_dict_entry (g_variant_new_string (name),
+                                                                 g_variant_new_string (
+                                                                     derate_health_status_get_nick (
+                                                                         status))));
 }
 
 /* What makes @term hold, but for what is @told already. */
