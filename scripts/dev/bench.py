@@ -18,7 +18,6 @@ import checkout
 BENCH = checkout.ROOT / "tests" / "bench"
 BUILD = checkout.ROOT / "build" / "bench"
 KEPT = BENCH / "instructions.tsv"
-COUNTED = 4000
 COLUMNS = ("name", "threads", "ns", "insn", "floor", "floor_ns", "ratio", "peer", "peer_ns")
 
 
@@ -40,10 +39,10 @@ def count_instructions(program, case, n):
     return int(re.search(r"Collected : (\d+)", done.stderr)[1])
 
 
-def instructions_of(program, case):
+def instructions_of(program, case, n):
     """An operation's: what N more of them add."""
-    once = count_instructions(program, case, COUNTED)
-    return (count_instructions(program, case, 2 * COUNTED) - once) / COUNTED
+    once = count_instructions(program, case, n)
+    return (count_instructions(program, case, 2 * n) - once) / n
 
 
 def read_kept():
@@ -52,13 +51,18 @@ def read_kept():
     return {(bench, case): float(insn) for bench, case, insn in rows}
 
 
+def differs(old, insn):
+    """Where much is allocated, the last digits depend on addresses."""
+    return old is None or abs(old - insn) >= max(0.1, old / 1000)
+
+
 def compare_instructions(name, counted):
     """Says what changed, and leaves the new table where it can be copied from."""
     kept = read_kept()
     changed = []
     for case, insn in counted.items():
         old = kept.get((name, case))
-        if old is None or abs(old - insn) >= 0.1:
+        if differs(old, insn):
             changed.append(f"  {case}: {'none' if old is None else f'{old:.1f}'} -> {insn:.1f}")
     gone = [case for bench, case in kept if bench == name and case not in counted]
     changed += [f"  {case}: gone" for case in gone]
@@ -127,7 +131,7 @@ class Row:
         words = line.split("\t")
         self.kind, self.name, self.threads, self.floor = words[0], words[1], int(words[2]), words[6]
         self.ns, self.least, self.most, self.floor_ns = (float(words[i]) for i in (3, 4, 5, 7))
-        self.max_ratio, self.max_pair, self.max_ns = (float(word) for word in words[8:])
+        self.max_ratio, self.max_pair, self.max_ns, self.max_over = map(float, words[8:])
         self.insn, self.peers, self.budget, self.over = None, [], "", False
 
     def ratio(self):
@@ -136,16 +140,17 @@ class Row:
     def judge(self, single):
         """The budget with what became of it."""
         if self.threads == 2 and self.max_pair:
-            value, limit, what = self.ns / single.ns, self.max_pair, "1 thread"
+            value, limit, what = self.ns / single.ns, self.max_pair, "x 1 thread"
         elif self.threads == 1 and self.max_ratio:
-            value, limit, what = self.ratio(), self.max_ratio, self.floor
+            value, limit, what = self.ratio(), self.max_ratio, f"x {self.floor}"
+        elif self.threads == 1 and self.max_over:
+            value, limit, what = self.ns - self.floor_ns, self.max_over, f"ns over {self.floor}"
         elif self.threads == 1 and self.max_ns:
             value, limit, what = self.ns, self.max_ns, "ns"
         else:
             return
-        mark = "" if what == "ns" else "x "
         self.over = value > limit
-        self.budget = f"{value:.{0 if what == 'ns' else 2}f} <= {limit:g} {mark}{what}"
+        self.budget = f"{value:.{0 if what == 'ns' else 2}f} <= {limit:.9g} {what}"
 
 
 def run_program(program):
@@ -163,17 +168,18 @@ def measure(name):
     program = BUILD / "tests" / "bench" / f"bench-{name}"
     listed = [line.split("\t") for line in output_of(program, "--list").stdout.splitlines()]
     figures = []
-    for figure in (word for kind, word in listed if kind == "figure"):
+    for figure in (word for kind, word, _n in listed if kind == "figure"):
         value, limit = output_of(program, "--figure", figure).stdout.split()
         figures.append((figure, float(value), float(limit)))
     rows, others = run_program(program)
     peers = measure_peers(name)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        cases = [word for kind, word in listed if kind == "case"]
-        counted = dict(zip(cases, pool.map(lambda case: instructions_of(program, case), cases)))
+        cases = {word: int(n) for kind, word, n in listed if kind == "case"}
+        counted = dict(zip(cases, pool.map(
+            lambda case: instructions_of(program, case, cases[case]), cases)))
     for row in rows:
         if row.kind == "case" and row.threads == 1:
-            row.insn, row.peers = counted[row.name], peers.get(row.name, [])
+            row.insn, row.peers = counted.get(row.name), peers.get(row.name, [])
     return rows, figures, counted, others
 
 
@@ -197,18 +203,23 @@ def print_tsv(rows, figures):
         print(name, "", f"{value:g}", *[""] * 6, sep="\t")
 
 
+def shown_time(ns):
+    return f"{ns:.{1 if ns < 10000 else 0}f}"
+
+
 def print_table(rows, figures):
-    print(f"{'':18} {'thr':>3} {'ns, median (min-max)':>26} {'insn':>7}  "
+    print(f"{'':18} {'thr':>3} {'ns, median (min-max)':>30} {'insn':>9}  {'floor, ns':24} "
           f"{'budget':28} {'':4}  fastest peer")
     for row in rows:
-        times = f"{row.ns:.1f} ({row.least:.1f}-{row.most:.1f})"
+        times = f"{shown_time(row.ns)} ({shown_time(row.least)}-{shown_time(row.most)})"
+        floor = f"{row.floor} {shown_time(row.floor_ns)}" if row.floor else ""
         verdict = ("over" if row.over else "ok") if row.budget else ""
         peer = f"{row.peers[0][1]} {row.peers[0][0] / row.ns:.0f} x" if row.peers else ""
-        print(f"{row.name:18} {row.threads:>3} {times:>26} {shown(row.insn, 1):>7}  "
+        print(f"{row.name:18} {row.threads:>3} {times:>30} {shown(row.insn, 1):>9}  {floor:24} "
               f"{row.budget:28} {verdict:4}  {peer}".rstrip())
     for name, value, limit in figures:
         budget = f"{f'<= {limit:g}':28} {'over' if value > limit else 'ok'}" if limit >= 0 else ""
-        print(f"{name:18} {'':3} {value:>26g} {'':7}  {budget}".rstrip())
+        print(f"{name:18} {'':3} {value:>30g} {'':9}  {'':24} {budget}".rstrip())
     for case, peers in ((row.name, row.peers) for row in rows if row.peers):
         print(f"peers of {case}: " + ", ".join(f"{peer} {ns:.0f} ns" for ns, peer in peers))
 

@@ -15,6 +15,7 @@
  * waits. */
 
 #define ROUNDS 9
+#define COUNTED 4000
 
 /* A run is the mean of so many slices, which are short so that some of them are left alone: one in
  * which the scheduler took a thread off its processor, or in which the threads did not begin
@@ -43,8 +44,11 @@ typedef struct
   gboolean disturbed;
 } Runner;
 
-static gint64
-read_ns (void)
+/* From so many samples on the 99th percentile is told. */
+#define MIN_SAMPLES_P99 100
+
+gint64
+bench_get_ns (void)
 {
   struct timespec time;
 
@@ -52,8 +56,8 @@ read_ns (void)
   return (gint64)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static long
-count_preemptions (void)
+long
+bench_count_preemptions (void)
 {
   struct rusage usage;
 
@@ -61,14 +65,19 @@ count_preemptions (void)
   return usage.ru_nivcsw;
 }
 
-static void
-pin (guint which)
+static cpu_set_t allowed; /* as the program began */
+
+void
+bench_unpin (void)
 {
-  cpu_set_t allowed;
+  sched_setaffinity (0, sizeof allowed, &allowed);
+}
+
+void
+bench_pin (guint which)
+{
   cpu_set_t one;
 
-  if (sched_getaffinity (0, sizeof allowed, &allowed) != 0)
-    return;
   which %= (guint)CPU_COUNT (&allowed);
   for (int i = 0; i < CPU_SETSIZE; i++)
     if (CPU_ISSET (i, &allowed) && which-- == 0)
@@ -87,14 +96,14 @@ run_in_thread (gpointer data)
   const Row *row = runner->row;
   long preemptions;
 
-  pin (runner->processor);
+  bench_pin (runner->processor);
   row->spec->run (row->object, 1);
   pthread_barrier_wait (runner->barrier);
-  preemptions = count_preemptions ();
-  runner->begin = read_ns ();
+  preemptions = bench_count_preemptions ();
+  runner->begin = bench_get_ns ();
   row->spec->run (row->object, row->n);
-  runner->end = read_ns ();
-  runner->disturbed = count_preemptions () != preemptions;
+  runner->end = bench_get_ns ();
+  runner->disturbed = bench_count_preemptions () != preemptions;
   return NULL;
 }
 
@@ -173,7 +182,11 @@ add_rows (GArray *rows, const BenchCase *cases)
 {
   for (; cases->name != NULL; cases++)
     {
-      gpointer object = cases->set_up != NULL ? cases->set_up () : NULL;
+      gpointer object;
+
+      if (cases->run == NULL)
+        continue;
+      object = cases->set_up != NULL ? cases->set_up () : NULL;
 
       for (guint threads = 1; threads <= cases->threads; threads++)
         {
@@ -225,12 +238,55 @@ print_rows (GArray *rows, guint n_floors)
       const BenchCase *spec = row->spec;
       const Row *floor = find_row (rows, spec->floor, 1);
 
-      g_print ("%s\t%s\t%u\t%.3f\t%.3f\t%.3f\t%s\t%.3f\t%g\t%g\t%g\n",
+      g_print ("%s\t%s\t%u\t%.3f\t%.3f\t%.3f\t%s\t%.3f\t%g\t%g\t%g\t%g\n",
                i < n_floors ? "floor" : "case", spec->name, row->threads, row->ns[ROUNDS / 2],
                row->ns[0], row->ns[ROUNDS - 1], floor != NULL ? spec->floor : "",
                floor != NULL ? floor->ns[ROUNDS / 2] : 0, spec->max_ratio, spec->max_pair,
-               spec->max_ns);
+               spec->max_ns, spec->max_over);
     }
+}
+
+static void
+print_samples (const BenchCase *spec, const double *ns, const double *floor_ns)
+{
+  guint n = spec->samples;
+  guint p99 = n * 99 / 100;
+
+  g_print ("case\t%s\t1\t%.0f\t%.0f\t%.0f\t%s\t%.0f\t0\t0\t%g\t%g\n", spec->name, ns[n / 2], ns[0],
+           ns[n - 1], spec->floor, floor_ns[n / 2], spec->max_ns, spec->max_over);
+  if (n >= MIN_SAMPLES_P99)
+    g_print ("case\t%s-p99\t1\t%.0f\t%.0f\t%.0f\t%s-p99\t%.0f\t0\t0\t0\t0\n", spec->name, ns[p99],
+             ns[0], ns[n - 1], spec->floor, floor_ns[p99]);
+}
+
+static double
+take_sample (double (*sample) (gpointer object), gpointer object)
+{
+  double ns = -1;
+
+  for (int i = 0; i < MAX_TRIES && ns < 0; i++)
+    ns = sample (object);
+  return ABS (ns);
+}
+
+static void
+measure_samples (const BenchCase *spec)
+{
+  g_autofree double *ns = g_new0 (double, spec->samples);
+  g_autofree double *floor_ns = g_new0 (double, spec->samples);
+  gpointer object = spec->set_up ();
+
+  take_sample (spec->sample_floor, object); /* two that do not count */
+  take_sample (spec->sample, object);
+  for (guint i = 0; i < spec->samples; i++)
+    {
+      floor_ns[i] = take_sample (spec->sample_floor, object);
+      ns[i] = take_sample (spec->sample, object);
+    }
+  spec->tear_down (object);
+  qsort (ns, spec->samples, sizeof (double), compare_ns);
+  qsort (floor_ns, spec->samples, sizeof (double), compare_ns);
+  print_samples (spec, ns, floor_ns);
 }
 
 /* All rows in turns, so that a machine that slows down slows all of them. */
@@ -265,6 +321,9 @@ measure (const BenchCase *cases)
     qsort (g_array_index (rows, Row, i).ns, ROUNDS, sizeof (double), compare_ns);
   print_rows (rows, n_floors);
   drop_rows (rows);
+  for (; cases->name != NULL; cases++)
+    if (cases->sample != NULL)
+      measure_samples (cases);
 }
 
 static int
@@ -283,9 +342,10 @@ static int
 list (const BenchCase *cases, const BenchFigure *figures)
 {
   for (; cases->name != NULL; cases++)
-    g_print ("case\t%s\n", cases->name);
+    if (cases->run != NULL)
+      g_print ("case\t%s\t%u\n", cases->name, cases->counted != 0 ? cases->counted : COUNTED);
   for (; figures->name != NULL; figures++)
-    g_print ("figure\t%s\n", figures->name);
+    g_print ("figure\t%s\t1\n", figures->name);
   return 0;
 }
 
@@ -305,7 +365,7 @@ count (const BenchCase *cases, const char *name, guint64 n)
 
   for (; cases->name != NULL && strcmp (cases->name, name) != 0; cases++)
     ;
-  if (cases->name == NULL)
+  if (cases->name == NULL || cases->run == NULL)
     return 2;
   row.spec = cases;
   row.object = cases->set_up != NULL ? cases->set_up () : NULL;
@@ -360,6 +420,8 @@ bench_main (int argc, char **argv, const BenchCase *cases, const BenchFigure *fi
   GThread *sleeper;
   int status = 0;
 
+  if (sched_getaffinity (0, sizeof allowed, &allowed) != 0)
+    g_error ("on no processor");
   g_log_set_writer_func (be_silent, NULL, NULL);
   g_mutex_lock (&mutex);
   sleeper = g_thread_new ("sleeper", sleep_in_thread, &mutex);

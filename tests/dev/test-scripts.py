@@ -115,8 +115,9 @@ class RulesTest(unittest.TestCase):
 class BenchTest(unittest.TestCase):
     """./dev bench, without measuring anything."""
 
-    def row(self, threads, ns, ratio=0, pair=0, most=0):
-        return bench.Row(f"case\tx\t{threads}\t{ns}\t1\t9\tclock\t10\t{ratio}\t{pair}\t{most}")
+    def row(self, threads, ns, ratio=0, pair=0, most=0, over=0):
+        return bench.Row(f"case\tx\t{threads}\t{ns}\t1\t9\tclock\t10\t{ratio}\t{pair}\t{most}"
+                         f"\t{over}")
 
     def judged(self, row, single=None):
         row.judge(single or row)
@@ -126,6 +127,8 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(self.judged(self.row(1, 6, ratio=0.6)), (False, "0.60 <= 0.6 x clock"))
         self.assertEqual(self.judged(self.row(1, 6.1, ratio=0.6)), (True, "0.61 <= 0.6 x clock"))
         self.assertEqual(self.judged(self.row(1, 61, most=60)), (True, "61 <= 60 ns"))
+        self.assertEqual(self.judged(self.row(1, 61, most=2e6)), (False, "61 <= 2000000 ns"))
+        self.assertEqual(self.judged(self.row(1, 12.1, over=2)), (True, "2.10 <= 2 ns over clock"))
         pair = self.row(2, 7.5, ratio=0.6, pair=1.2)
         self.assertEqual(self.judged(pair, self.row(1, 6)), (True, "1.25 <= 1.2 x 1 thread"))
         self.assertEqual(self.judged(self.row(1, 6)), (False, ""))
@@ -143,6 +146,10 @@ class BenchTest(unittest.TestCase):
 
     def test_every_case_has_its_instructions(self):
         self.assertIn(("breaker", "closed-default"), bench.read_kept())
+        self.assertIn(("level", "get-level"), bench.read_kept())
+        for old, insn, differs in ((None, 8, True), (8, 8.05, False), (8, 9, True),
+                                   (2e6, 2e6 + 1000, False), (2e6, 2e6 + 3000, True)):
+            self.assertEqual(bench.differs(old, insn), differs, (old, insn))
 
     def test_unknown_names(self):
         for words in ([], ["mars"], ["floors"], ["breaker", "mars"], ["--wrong"]):
