@@ -43,7 +43,7 @@ typedef struct
   DerateDecision damped;
   DerateDecision published;
   char *deciding_hold; /* id of the hold behind `published` */
-  gint64 since;        /* wall clock, of published.level */
+  gint64 since; /* wall clock, of published.level */
   gint64 evaluated_at; /* wall clock */
   gboolean flapping;
 } DerateDecider;
@@ -57,19 +57,14 @@ typedef struct
   gboolean tick;
 } DerateDeciderTurn;
 
-void derate_decider_init (DerateDecider *decider,
-                          gint64         now);
+void derate_decider_init (DerateDecider *decider, gint64 now);
 void derate_decider_clear (DerateDecider *decider);
 
 /* @features: own ones, checked before; nullable. */
-void derate_decider_set_rules (DerateDecider *decider,
-                               DerateRuleSet *rules,
-                               GPtrArray     *features);
+void derate_decider_set_rules (DerateDecider *decider, DerateRuleSet *rules, GPtrArray *features);
 
 /* Decides anew and puts what changed at the end of @events. */
-void derate_decider_decide (DerateDecider           *decider,
-                            const DerateDeciderTurn *turn,
-                            GQueue                  *events);
+void derate_decider_decide (DerateDecider *decider, const DerateDeciderTurn *turn, GQueue *events);
 
 /* Whether an exact hold shows a better level than the services have. */
 gboolean derate_decider_masks_outage (const DerateDecider *decider);

@@ -11,16 +11,15 @@
 typedef struct
 {
   const char *name; /* NULL ends a table */
-  guint threads;    /* at most: 1, or 2 on one object */
+  guint threads; /* at most: 1, or 2 on one object */
   gpointer (*set_up) (void);
-  void (*run) (gpointer object,
-               guint64  n); /* does it @n times */
+  void (*run) (gpointer object, guint64 n); /* does it @n times */
   void (*tear_down) (gpointer object);
 
   /* The budget; 0 and NULL where there is none. */
   const char *floor; /* the name of a floor, or of another case */
-  double max_ratio;  /* over the floor */
-  double max_pair;   /* with two threads, over the same with one */
+  double max_ratio; /* over the floor */
+  double max_pair; /* with two threads, over the same with one */
   double max_ns;
   double max_over; /* ns more than the floor */
 
@@ -43,14 +42,11 @@ typedef struct
 } BenchFigure;
 
 /* A value the compiler must take for used. */
-#define BENCH_KEEP(value) __asm__ volatile ("" : : "r,m"(value) : "memory")
+#define BENCH_KEEP(value) __asm__ volatile("" : : "r,m"(value) : "memory")
 
 /* Prints the rows; `--figure NAME` prints one figure; `--count N CASE` does a case that often and
  * nothing else, for who counts its instructions; `--list` names cases and figures. */
-int bench_main (int                argc,
-                char             **argv,
-                const BenchCase   *cases,
-                const BenchFigure *figures);
+int bench_main (int argc, char **argv, const BenchCase *cases, const BenchFigure *figures);
 
 /* The time of CLOCK_MONOTONIC, which all processes share, in ns. */
 gint64 bench_get_ns (void);
