@@ -723,6 +723,54 @@ on_ended (DerateCheckRun *run, gpointer data)
   g_atomic_int_inc (&ends.n_ended);
 }
 
+static void
+iterate (GMainContext *context)
+{
+  while (g_main_context_iteration (context, FALSE))
+    ;
+}
+
+/* The time of a check that its loop begins late, and the delay in it, run from then. */
+static void
+test_begun_late (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (GMainContext) owner_context = g_main_context_new ();
+  g_autoptr (FakeCheck) check = fake_check_new (clock);
+  g_autoptr (DerateCheckRun) run = NULL;
+  DerateCheckRunArgs args = {
+    .clock = clock,
+    .timeout = 2 * SECOND,
+    .delay = 1500 * MS,
+    .check_context = g_main_context_default (),
+    .owner_context = owner_context,
+    .answer = on_answer,
+    .ended = on_ended,
+    .data = G_OBJECT (check),
+  };
+  gint before = g_atomic_int_get (&ends.n_answers);
+
+  check->threading = DERATE_HEALTH_CHECK_OWNER_CONTEXT;
+  check->behaviour = FAKE_HANG;
+  run = derate_check_run_new (DERATE_HEALTH_CHECK (check), &args);
+  derate_check_run_begin (run);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 1900 * MS);
+  iterate (owner_context);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 1499 * MS);
+  iterate (owner_context);
+  g_assert_cmpuint (check->n_started, ==, 0);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), MS);
+  iterate (owner_context);
+  g_assert_cmpuint (check->n_started, ==, 1);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 499 * MS);
+  g_assert_cmpint (g_atomic_int_get (&ends.n_answers), ==, before);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), MS);
+  g_assert_cmpint (g_atomic_int_get (&ends.n_answers), ==, before + 1);
+  iterate (owner_context);
+  g_assert_cmpuint (check->n_cancelled, ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&ends.n_ended), ==, before + 1);
+}
+
 static gpointer
 run_loop (gpointer data)
 {
@@ -779,6 +827,7 @@ test_race (void)
   g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
   GThread *thread = g_thread_new ("checks", run_loop, loop);
 
+  ends = (Ends){ 0 };
   for (guint i = 0; i < 600; i++)
     race_once (check, context, i);
   g_main_context_invoke (context, quit_loop, loop);
@@ -857,6 +906,7 @@ add_checks (void)
   ADD_MONITOR ("check/given-up", GINT_TO_POINTER (SECOND), test_given_up);
   ADD_MONITOR ("check/given-up-before-it-times-out", GINT_TO_POINTER (9 * SECOND), test_given_up);
   ADD_MONITOR ("check/go-on", NULL, test_checks_go_on);
+  g_test_add_func ("/health/drill/check/begun-late", test_begun_late);
   g_test_add_func ("/health/drill/check/64-race", test_race);
 }
 
