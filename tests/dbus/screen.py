@@ -20,7 +20,7 @@ CURSOR = "\033[?25"
 class Screen:
     """Runs @command in a terminal of its own; lines () is what a person sees of it."""
 
-    def __init__(self, command, env=None, width=80, height=24):
+    def __init__(self, command, env=None, cwd=None, width=80, height=24):
         self.screen = pyte.Screen(width, height)
         self.stream = pyte.Stream(self.screen)
         self.sent = ""  # every character that it was sent
@@ -28,7 +28,7 @@ class Screen:
         self.set_size(width, height)
         self.before = termios.tcgetattr(terminal)
         self.process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal,
-                                        env=env, start_new_session=True,
+                                        env=env, cwd=cwd, start_new_session=True,
                                         preexec_fn=self.take_terminal)
         self.terminal = terminal
         self.rest = b""

@@ -86,6 +86,13 @@ class InstalledTest(unittest.TestCase):
         unit = (self.prefix / "lib/systemd/system/derated@.service").read_text()
         self.assertIn("bin/derated --config /", unit)
 
+    def test_deratectl(self):
+        """What the shells and man need of it, where they look."""
+        for name in ("bin/deratectl", "share/bash-completion/completions/deratectl",
+                     "share/zsh/site-functions/_deratectl",
+                     "share/fish/vendor_completions.d/deratectl.fish"):
+            self.assertTrue((self.prefix / name).is_file(), name)
+
     def test_what_prometheus_and_grafana_load(self):
         """The rules, each of which names a page that is there, too; the boards."""
         folder = self.prefix / "share/derate"

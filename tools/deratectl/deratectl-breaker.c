@@ -226,25 +226,25 @@ static const DeratectlVerb verb_list = {
 };
 static const DeratectlVerb verb_trip = {
   .name = "breaker trip",
-  .arguments = "NAME [--for 30m] [--reason TEXT]",
+  .arguments = "BREAKER [--for 30m] [--reason TEXT]",
   .summary = "Open a breaker as failures would; it probes again after its own time or --for",
   .run = run_trip,
 };
 static const DeratectlVerb verb_close = {
   .name = "breaker close",
-  .arguments = "NAME [--reason TEXT]",
+  .arguments = "BREAKER [--reason TEXT]",
   .summary = "Close a breaker with an empty window; its statistics stay",
   .run = run_close,
 };
 static const DeratectlVerb verb_reset = {
   .name = "breaker reset",
-  .arguments = "NAME | --all [--reason TEXT]",
+  .arguments = "BREAKER | --all [--reason TEXT]",
   .summary = "Close a breaker; its mode is normal and its statistics begin anew",
   .run = run_reset,
 };
 static const DeratectlVerb verb_mode = {
   .name = "breaker mode",
-  .arguments = "NAME normal|disabled|metrics-only|forced-open [--for 30m] [--reason TEXT]",
+  .arguments = "BREAKER normal|disabled|metrics-only|forced-open [--for 30m] [--reason TEXT]",
   .summary = "Take a breaker out of normal working for a while, or back",
   .run = run_mode,
 };
@@ -260,7 +260,7 @@ run (int argc, char **argv)
 
 const DeratectlVerb deratectl_verb_breaker = {
   .name = "breaker",
-  .arguments = "list | trip NAME | close NAME | reset NAME|--all | mode NAME MODE [--for 30m]",
+  .arguments = "list | trip BREAKER | close BREAKER | reset BREAKER|--all | mode BREAKER MODE",
   .summary = "Show circuit breakers and work them by hand",
   .run = run,
 };

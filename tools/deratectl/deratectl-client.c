@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 /* A program answers from a thread that does nothing slow: one that takes this long is stopped. */
-#define READ_TIMEOUT_MS 5000
+int deratectl_read_timeout = 5000;
 /* A change may ask polkit, which may ask a person. */
 #define CHANGE_TIMEOUT_MS 120000
 
@@ -91,8 +91,8 @@ add_programs_of (GDBusConnection *bus, GPtrArray *programs, GError **error)
   g_autoptr (GVariant) reply =
       g_dbus_connection_call_sync (bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
                                    "org.freedesktop.DBus", "ListNames", NULL,
-                                   G_VARIANT_TYPE ("(as)"), G_DBUS_CALL_FLAGS_NONE, READ_TIMEOUT_MS,
-                                   NULL, error);
+                                   G_VARIANT_TYPE ("(as)"), G_DBUS_CALL_FLAGS_NONE,
+                                   deratectl_read_timeout, NULL, error);
   g_autofree const char **names = NULL;
 
   if (reply == NULL)
@@ -216,7 +216,8 @@ deratectl_read (DeratectlProgram *program,
                 const char *reply_type,
                 GError **error)
 {
-  return call (program, DERATECTL_MANAGER, method, parameters, reply_type, READ_TIMEOUT_MS, error);
+  return call (program, DERATECTL_MANAGER, method, parameters, reply_type, deratectl_read_timeout,
+               error);
 }
 
 GVariant *

@@ -12,10 +12,58 @@ const GOptionEntry deratectl_global_entries[] = {
     NULL },
   { "address", 0, 0, G_OPTION_ARG_STRING, &deratectl_options.address, "Look on the bus at A", "A" },
   { "name", 'n', 0, G_OPTION_ARG_STRING, &deratectl_options.name,
-    "The program N (default: the only one)", "N" },
+    "The program (default: the only one)", "PROGRAM" },
+  { NULL },
+};
+
+const GOptionEntry deratectl_main_entries[] = {
+  { "watch", 0, 0, G_OPTION_ARG_NONE, &deratectl_options.watch, "Short for status --watch", NULL },
   { "version", 0, 0, G_OPTION_ARG_NONE, &deratectl_options.version, "Show the version", NULL },
   { NULL },
 };
+
+/* While a verb is asked what it takes. */
+static DeratectlShape *shape;
+
+DeratectlShape *
+deratectl_shape_new (const DeratectlVerb *verb)
+{
+  g_autofree char *name = g_strdup (verb->name);
+  char *argv[] = { name, NULL };
+
+  shape = g_new0 (DeratectlShape, 1);
+  shape->options = g_array_new (TRUE, TRUE, sizeof (GOptionEntry));
+  verb->run (1, argv);
+  return g_steal_pointer (&shape);
+}
+
+void
+deratectl_shape_free (DeratectlShape *old)
+{
+  g_clear_pointer (&old->verbs, g_ptr_array_unref);
+  g_array_unref (old->options);
+  g_free (old);
+}
+
+static void
+shape_take_options (const GOptionEntry *entries)
+{
+  for (guint i = 0; entries != NULL && entries[i].long_name != NULL; i++)
+    {
+      GOptionEntry entry = entries[i];
+
+      entry.arg_data = NULL; /* may be gone when the verb returns */
+      g_array_append_val (shape->options, entry);
+    }
+}
+
+static void
+shape_take_verbs (const DeratectlVerb *const *verbs)
+{
+  shape->verbs = g_ptr_array_new ();
+  for (guint i = 0; verbs[i] != NULL; i++)
+    g_ptr_array_add (shape->verbs, (gpointer)verbs[i]);
+}
 
 gboolean
 deratectl_parse (const DeratectlVerb *verb,
@@ -29,6 +77,12 @@ deratectl_parse (const DeratectlVerb *verb,
   g_autofree char *prgname = g_strdup_printf ("deratectl %s", verb->name);
   g_autoptr (GError) error = NULL;
 
+  if (shape != NULL)
+    {
+      shape_take_options (entries);
+      shape->max = (guint)max;
+      return FALSE;
+    }
   g_set_prgname (prgname);
   g_option_context_set_summary (context, verb->summary);
   if (entries != NULL)
@@ -50,6 +104,11 @@ deratectl_run_one_of (const DeratectlVerb *const *verbs, const char *group, int 
 {
   g_autoptr (GString) known = g_string_new (NULL);
 
+  if (shape != NULL)
+    {
+      shape_take_verbs (verbs);
+      return DERATECTL_USAGE;
+    }
   for (guint i = 0; verbs[i] != NULL; i++)
     {
       /* In a group a verb is called by both its words: "breaker trip". */

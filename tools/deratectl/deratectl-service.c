@@ -30,7 +30,7 @@ run_check (int argc, char **argv)
 
 static const DeratectlVerb verb_check = {
   .name = "service check",
-  .arguments = "NAME",
+  .arguments = "SERVICE",
   .summary = "Run the health check of a service now",
   .run = run_check,
 };
@@ -45,7 +45,7 @@ run (int argc, char **argv)
 
 const DeratectlVerb deratectl_verb_service = {
   .name = "service",
-  .arguments = "check NAME",
+  .arguments = "check SERVICE",
   .summary = "Run the health check of a service now",
   .run = run,
 };

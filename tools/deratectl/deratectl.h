@@ -32,6 +32,7 @@ typedef struct
   int (*run) (int argc, char **argv);
 } DeratectlVerb;
 
+extern const DeratectlVerb *const deratectl_verbs[];
 extern const DeratectlVerb deratectl_verb_breaker;
 extern const DeratectlVerb deratectl_verb_check_config;
 extern const DeratectlVerb deratectl_verb_check_plugin;
@@ -50,6 +51,7 @@ extern const DeratectlVerb deratectl_verb_status;
  * go with every verb out of @argv and leaves the verb's name and between @min and @max words;
  * otherwise it says on stderr what is wrong and returns FALSE: exit with DERATECTL_USAGE. */
 extern const GOptionEntry deratectl_global_entries[];
+extern const GOptionEntry deratectl_main_entries[]; /* before the verb */
 
 typedef struct
 {
@@ -57,6 +59,7 @@ typedef struct
   gboolean system;
   char *address;
   char *name;
+  gboolean watch;
   gboolean version;
 } DeratectlOptions;
 
@@ -73,6 +76,19 @@ int deratectl_run_one_of (const DeratectlVerb *const *verbs,
                           int                         argc,
                           char                      **argv);
 
+/* What a verb takes, asked of the verb itself: its own options, how many words there may be, and if
+ * it is a group its verbs. A verb must do nothing before deratectl_parse () returned TRUE. */
+typedef struct
+{
+  GArray *options; /* of GOptionEntry */
+  guint max;
+  GPtrArray *verbs; /* of const DeratectlVerb, or NULL */
+} DeratectlShape;
+
+DeratectlShape *deratectl_shape_new (const DeratectlVerb *verb);
+void deratectl_shape_free (DeratectlShape *shape);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratectlShape, deratectl_shape_free)
+
 /* Programs on the bus. */
 typedef struct
 {
@@ -83,6 +99,8 @@ typedef struct
 
 void deratectl_program_free (DeratectlProgram *program);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratectlProgram, deratectl_program_free)
+
+extern int deratectl_read_timeout; /* milliseconds */
 
 GPtrArray *deratectl_find_programs (GError **error);
 DeratectlProgram *deratectl_find_program (GError **error);
