@@ -88,7 +88,8 @@ class InstalledTest(unittest.TestCase):
 
     def test_deratectl(self):
         """What the shells and man need of it, where they look."""
-        for name in ("bin/deratectl", "share/bash-completion/completions/deratectl",
+        for name in ("bin/deratectl", "share/man/man1/deratectl.1", "share/man/man5/derate.conf.5",
+                     "share/bash-completion/completions/deratectl",
                      "share/zsh/site-functions/_deratectl",
                      "share/fish/vendor_completions.d/deratectl.fish"):
             self.assertTrue((self.prefix / name).is_file(), name)

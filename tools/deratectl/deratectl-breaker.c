@@ -107,13 +107,42 @@ change_clear (Change *change)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Change, change_clear)
 
+static GOptionEntry
+option_for (Change *change)
+{
+  return (GOptionEntry){
+    .long_name = "for",
+    .arg = G_OPTION_ARG_STRING,
+    .arg_data = &change->ttl_text,
+    .description = "For how long, 1s to 24h",
+    .arg_description = "30m",
+  };
+}
+
+static GOptionEntry
+option_all (Change *change)
+{
+  return (GOptionEntry){
+    .long_name = "all",
+    .arg = G_OPTION_ARG_NONE,
+    .arg_data = &change->all,
+    .description = "All of them",
+  };
+}
+
+/* @more: an option that not all of them have, or a zeroed one. */
 static gboolean
-change_parse (Change *change, const DeratectlVerb *verb, int *argc, char ***argv, int min, int max)
+change_parse (Change *change,
+              const DeratectlVerb *verb,
+              GOptionEntry more,
+              int *argc,
+              char ***argv,
+              int min,
+              int max)
 {
   const GOptionEntry entries[] = {
     { "reason", 0, 0, G_OPTION_ARG_STRING, &change->reason, "Why", "TEXT" },
-    { "for", 0, 0, G_OPTION_ARG_STRING, &change->ttl_text, "For how long (trip, mode)", "30m" },
-    { "all", 0, 0, G_OPTION_ARG_NONE, &change->all, "All of them (reset)", NULL },
+    more,
     { NULL },
   };
   g_autoptr (GError) error = NULL;
@@ -159,7 +188,7 @@ run_trip (int argc, char **argv)
   g_auto (Change) change = { 0 };
   g_autofree char *done = NULL;
 
-  if (!change_parse (&change, &verb_trip, &argc, &argv, 1, 1))
+  if (!change_parse (&change, &verb_trip, option_for (&change), &argc, &argv, 1, 1))
     return DERATECTL_USAGE;
   done = g_strdup_printf ("tripped %s", argv[1]);
   return change_apply ("TripBreaker",
@@ -172,7 +201,7 @@ run_close (int argc, char **argv)
   g_auto (Change) change = { 0 };
   g_autofree char *done = NULL;
 
-  if (!change_parse (&change, &verb_close, &argc, &argv, 1, 1))
+  if (!change_parse (&change, &verb_close, (GOptionEntry){ NULL }, &argc, &argv, 1, 1))
     return DERATECTL_USAGE;
   done = g_strdup_printf ("closed %s", argv[1]);
   return change_apply ("CloseBreaker", g_variant_new ("(ss)", argv[1], change.reason), done);
@@ -184,7 +213,7 @@ run_reset (int argc, char **argv)
   g_auto (Change) change = { 0 };
   g_autofree char *done = NULL;
 
-  if (!change_parse (&change, &verb_reset, &argc, &argv, 0, 1))
+  if (!change_parse (&change, &verb_reset, option_all (&change), &argc, &argv, 0, 1))
     return DERATECTL_USAGE;
   if (change.all == (argc > 1))
     {
@@ -203,7 +232,7 @@ run_mode (int argc, char **argv)
   g_auto (Change) change = { 0 };
   g_autofree char *done = NULL;
 
-  if (!change_parse (&change, &verb_mode, &argc, &argv, 2, 2))
+  if (!change_parse (&change, &verb_mode, option_for (&change), &argc, &argv, 2, 2))
     return DERATECTL_USAGE;
   /* Without a limit it would end with this process, which is at once. */
   if (change.ttl_text == NULL && strcmp (argv[2], "normal") != 0)

@@ -72,7 +72,7 @@ hold_check (Hold *hold)
 static gboolean
 hold_parse (Hold *hold, const DeratectlVerb *verb, int *argc, char ***argv)
 {
-  const GOptionEntry entries[] = {
+  GOptionEntry entries[] = {
     { "reason", 0, 0, G_OPTION_ARG_STRING, &hold->reason, "Why, as others will see it", "TEXT" },
     { "for", 0, 0, G_OPTION_ARG_STRING, &hold->ttl_text, "For how long, 1s to 24h", "30m" },
     { "who", 0, 0, G_OPTION_ARG_STRING, &hold->who, "Who asks (default: the user)", "NAME" },
@@ -80,6 +80,9 @@ hold_parse (Hold *hold, const DeratectlVerb *verb, int *argc, char ***argv)
       NULL },
     { NULL },
   };
+
+  if (hold->exact) /* said by the verb */
+    entries[G_N_ELEMENTS (entries) - 2].long_name = NULL;
 
   hold->command = split_command (argc, *argv);
   if (!deratectl_parse (verb, entries, argc, argv, 1, 1))
