@@ -138,15 +138,15 @@ class Shown(busworld.BusTestCase):
                              path=f"{PATH}/service/mail_2drelay_5f2"), "mail-relay_2")
 
     def test_a_breaker_that_the_program_makes_and_forgets(self):
-        path = f"{PATH}/breaker/own"
+        path = f"{PATH}/breaker/pay_c3_a9_2f1"
         listener = Listener(self.connection)
-        self.program.ask("breaker own")
+        self.program.ask("breaker payé/1")
         listener.until(lambda: listener.named("InterfacesAdded"))
         ((added, interfaces),) = listener.named("InterfacesAdded")
-        self.assertEqual((added, list(interfaces), interfaces[BREAKER]["State"]),
-                         (path, [BREAKER], "closed"))
+        self.assertEqual((added, list(interfaces), interfaces[BREAKER]["Name"]),
+                         (path, [BREAKER], "payé/1"))
         self.assertIn(path, self.objects())
-        self.program.ask("forget own")
+        self.program.ask("forget payé/1")
         listener.until(lambda: listener.named("InterfacesRemoved"))
         self.assertEqual(listener.named("InterfacesRemoved"), [(path, [BREAKER])])
         self.assertNotIn(path, self.objects())
