@@ -357,7 +357,8 @@ derate_degradation_manager_set_level (DerateDegradationManager *manager,
   return TRUE;
 }
 
-/* Puts those that were stored among the holds there are. */
+/* Puts those that were stored among the holds there are. Nothing is written before there is
+ * something new: who only looks whether a configuration is good leaves the folder as it is. */
 static void
 restore (DerateDegradationManager *self, GPtrArray *holds)
 {
@@ -368,7 +369,6 @@ restore (DerateDegradationManager *self, GPtrArray *holds)
     derate_hold_set_restore (&self->decider.holds, g_ptr_array_steal_index (holds, 0));
   derate_degradation_manager_decide (self, &time, FALSE);
   g_mutex_unlock (&self->mutex);
-  derate_degradation_manager_store_holds (self);
   derate_degradation_manager_tell (self);
 }
 

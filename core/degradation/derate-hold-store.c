@@ -22,6 +22,7 @@ struct _DerateHoldStore
   DerateClock *clock;
   char *boot_id;
   GTimeSpan asleep; /* −1 = read it from the kernel */
+  gboolean is_damaged; /* what is there, which goes aside before anything is stored */
 };
 
 DerateHoldStore *
@@ -59,10 +60,17 @@ derate_hold_store_set_boot (DerateHoldStore *store, const char *boot_id, GTimeSp
 void
 derate_hold_store_set_aside (DerateHoldStore *store)
 {
+  store->is_damaged = TRUE;
+}
+
+static void
+move_damaged (DerateHoldStore *store)
+{
   g_autofree char *aside = g_strconcat (store->path, ".bad", NULL);
 
   if (g_rename (store->path, aside) != 0)
-    g_debug ("%s stays where it is", store->path); /* the next hold replaces it */
+    g_debug ("%s stays where it is", store->path); /* it is replaced */
+  store->is_damaged = FALSE;
 }
 
 /* CLOCK_BOOTTIME, or the same of a clock that is not the machine's. */
@@ -114,6 +122,8 @@ derate_hold_store_save (DerateHoldStore *store, GPtrArray *holds, GError **error
         put_hold (store, file, hold);
     }
   text = g_key_file_to_data (file, &length, NULL);
+  if (store->is_damaged)
+    move_damaged (store);
   if (g_file_set_contents_full (store->path, text, (gssize)length,
                                 G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
                                 error))

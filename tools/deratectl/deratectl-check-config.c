@@ -98,6 +98,18 @@ check_rules (Check *check, const char *path, GError **error)
   return check->set != NULL;
 }
 
+/* Features, alternates, and all else that only a core looks at, which wants a name. */
+static gboolean
+check_core (Check *check, GError **error)
+{
+  g_autoptr (DerateCore) core = NULL;
+
+  if (derate_config_get_text (check->config, "derate", "name", NULL) == NULL)
+    return TRUE;
+  core = derate_core_new_from_config (check->config, NULL, error);
+  return core != NULL;
+}
+
 static gboolean
 check_all (Check *check, const char *path, GError **error)
 {
@@ -113,7 +125,7 @@ check_all (Check *check, const char *path, GError **error)
   for (guint i = 0; services[i] != NULL; i++)
     if (!check_service (check, services[i], error))
       return FALSE;
-  return check_rules (check, path, error);
+  return check_rules (check, path, error) && check_core (check, error);
 }
 
 static GVariant *

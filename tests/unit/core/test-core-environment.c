@@ -110,6 +110,44 @@ test_state_directory (void)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
+/* To make a core is not to run it: `derated --check` leaves the holds of the program that does
+ * alone, those that have ended and those nobody can read. */
+static void
+test_state_is_left_alone (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autofree char *folder = g_dir_make_tmp ("derate-state-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "holds.conf", NULL);
+  g_autofree char *aside = g_strconcat (path, ".bad", NULL);
+  g_autofree char *text = g_strdup_printf ("[derate]\nname=shop\nstate-dir=%s\n", folder);
+  g_autoptr (DerateConfig) config = derate_config_new_from_data (text, "shop.conf", NULL);
+  g_autoptr (DerateCore) first = derate_core_new_from_config (config, clock, NULL);
+  g_autofree char *before = NULL;
+
+  g_free (derate_degradation_manager_hold (derate_core_get_degradation_manager (first),
+                                           DERATE_LEVEL_LIMITED, DERATE_HOLD_MODE_AT_LEAST, "ana",
+                                           "test", G_TIME_SPAN_MINUTE, NULL));
+  g_assert_true (g_file_get_contents (path, &before, NULL, NULL));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (DerateCore) second = NULL;
+      g_autofree char *after = NULL;
+
+      derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 2 * G_TIME_SPAN_MINUTE);
+      second = derate_core_new_from_config (config, clock, NULL);
+      g_assert_nonnull (second);
+      g_clear_object (&second);
+      g_assert_true (g_file_get_contents (path, &after, NULL, NULL));
+      g_assert_cmpstr (after, ==, before);
+      g_assert_false (g_file_test (aside, G_FILE_TEST_EXISTS));
+      g_free (before);
+      before = g_strdup ("nonsense");
+      g_assert_true (g_file_set_contents (path, before, -1, NULL));
+    }
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -118,5 +156,6 @@ main (int argc, char **argv)
   g_test_add_func ("/core/environment/disabled", test_disabled);
   g_test_add_func ("/core/environment/refused", test_refused);
   g_test_add_func ("/core/environment/state-directory", test_state_directory);
+  g_test_add_func ("/core/environment/state-is-left-alone", test_state_is_left_alone);
   return g_test_run ();
 }
