@@ -334,10 +334,12 @@ class Clients(MockTestCase):
         self.mock("SetLevel", "(ss)", "degraded", "dependency-down")
         lines = self.ctl("status").splitlines()
         self.assertTrue(lines[0].startswith("DEGRADED  "), lines[0])
-        self.assertRegex(lines[1], r"^  why +redis down  \(rule dependency-down\)$")
+        self.assertRegex(lines[1], "redis down.*dependency-down")
         ident = self.ctl("hold", "minimal", "--reason", "moving", "--for", "1h").split()[0]
         self.assertEqual(self.get("Level"), "minimal")
-        self.assertRegex(self.ctl("status"), rf"(?m)^  hold +at least minimal, .*: moving  \[{ident}\]$")
+        (line,) = [line for line in self.ctl("status").splitlines() if line.startswith("  hold ")]
+        for word in (ident, "at least minimal", "moving"):
+            self.assertIn(word, line)
         self.assertEqual(json.loads(self.ctl("status", "--json"))["holds"][0]["id"], ident)
         self.ctl("release", ident)
         self.assertEqual(self.get("Level"), "degraded")

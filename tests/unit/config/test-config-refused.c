@@ -33,6 +33,12 @@ static const struct
   { "reserved-name", "[service ready]\n",
     "file a.conf, [service ready]: “ready” is not a name such as redis or my-service_2, or is "
     "reserved (line 1)" },
+  { "reserved-live", "[service live]\n",
+    "file a.conf, [service live]: “live” is not a name such as redis or my-service_2, or is "
+    "reserved (line 1)" },
+  { "reserved-startup", "[service startup]\n",
+    "file a.conf, [service startup]: “startup” is not a name such as redis or my-service_2, or is "
+    "reserved (line 1)" },
   { "long-name", "[service a123456789012345678901234567890123456789012345678901234567890123]\n",
     "file a.conf, [service a1234…" },
   { "group-twice", "[service x]\nuri=a\n[derate]\n[service x]\n",

@@ -203,6 +203,23 @@ test_default_table (void)
   g_assert_cmpint (g_unlink (path), ==, 0);
 }
 
+/* Six services are the most whose table is told. */
+static void
+test_json_of_six (void)
+{
+  g_autofree char *path = write_config ("[service a]\n[service b]\n[service c]\n[service d]\n"
+                                        "[service e]\n[service f]\n");
+  g_auto (Answer) answer = { NULL };
+  guint n_cells = 0;
+
+  run (&answer, "check-config", "--json", path);
+  g_assert_cmpint (answer.status, ==, 0);
+  for (const char *cell = answer.out; (cell = strstr (cell, "{\"inputs\":")) != NULL; cell++)
+    n_cells++;
+  g_assert_cmpuint (n_cells, ==, 729);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+}
+
 static void
 test_json_of_seven (void)
 {
@@ -236,6 +253,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/deratectl/check-config/json", test_json);
   g_test_add_func ("/deratectl/check-config/default-table", test_default_table);
+  g_test_add_func ("/deratectl/check-config/json-of-six", test_json_of_six);
   g_test_add_func ("/deratectl/check-config/json-of-seven", test_json_of_seven);
   return g_test_run ();
 }
