@@ -59,6 +59,7 @@
 #define DERATE_EVENT_PLUGIN_LOADED "plugin_loaded"
 #define DERATE_EVENT_PLUGIN_FAILED "plugin_failed"
 #define DERATE_EVENT_CONFIG_REFUSED "config_refused"
+#define DERATE_EVENT_COLLECTOR_FAILED "metrics_collector_failed"
 
 /* Log fields */
 #define DERATE_FIELD_EVENT "EVENT"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-http.h"
+#include "derate-http-private.h"
 
 #include <string.h>
 
@@ -37,15 +37,16 @@ close_where_libsoup_leaks (SoupMessageHeaders *headers)
     soup_message_headers_replace (headers, "Connection", "close");
 }
 
-static void
-send_text (SoupServerMessage *message, guint status, const char *type, char *body)
+void
+derate_http_send (SoupServerMessage *message, guint status, const char *type, GBytes *body)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
 
   soup_message_headers_replace (headers, "Cache-Control", "no-store");
+  soup_message_headers_replace (headers, "Content-Type", type);
   close_where_libsoup_leaks (headers);
   soup_server_message_set_status (message, status, NULL);
-  soup_server_message_set_response (message, type, SOUP_MEMORY_TAKE, body, strlen (body));
+  soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
 }
 
 /* Takes @value, floating or not. */
@@ -53,8 +54,10 @@ static void
 send_variant (SoupServerMessage *message, guint status, const char *type, GVariant *value)
 {
   g_autoptr (GVariant) owned = g_variant_take_ref (value);
+  char *text = derate_json_from_variant (owned);
+  g_autoptr (GBytes) body = g_bytes_new_take (text, strlen (text));
 
-  send_text (message, status, type, derate_json_from_variant (owned));
+  derate_http_send (message, status, type, body);
 }
 
 static void
@@ -75,8 +78,7 @@ respond_metrics (Mount *mount, SoupServerMessage *message, const char *name)
       send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
       return;
     }
-  send_text (message, SOUP_STATUS_OK, "text/plain; version=0.0.4; charset=utf-8",
-             derate_metrics_registry_render (derate_core_get_metrics (mount->core)));
+  derate_http_respond_metrics (derate_core_get_metrics (mount->core), message);
 }
 
 static void
@@ -218,8 +220,9 @@ page_path (const char *prefix, const char *page)
  * @prefix: (nullable): what to put in front of each path, such as `/admin`; begins with a slash
  * @flags: what to serve
  *
- * Serves the read-only pages of @core on @server: `/metrics` (Prometheus text 0.0.4, always 200),
- * `/health` with `/health/live`, `/health/ready` and `/health/SERVICE`, `/degradation`, and
+ * Serves the read-only pages of @core on @server: `/metrics` (Prometheus text 0.0.4, or
+ * OpenMetrics 1.0 for a client that prefers it; gzip; always 200), `/health` with `/health/live`,
+ * `/health/ready` and `/health/SERVICE`, `/degradation`, and
  * `/circuit-breakers` with `/circuit-breakers/NAME`. Nothing here changes anything. Several cores
  * may stand on one server, under a prefix each. The server keeps @core until derate_http_unmount()
  * or its end. Call it in the server's thread.

@@ -64,6 +64,33 @@ derate_counter_add (DerateCounter *counter, guint64 n)
 }
 
 /**
+ * derate_counter_add_with_exemplar:
+ * @counter: a counter without labels, or a series of derate_counter_with()
+ * @n: how many
+ * @label: the name of a label, such as `trace_id`
+ * @value: its value, UTF-8
+ *
+ * Counts @n and remembers whose they were, for OpenMetrics to show beside the number until the next
+ * that is remembered. Takes longer than derate_counter_add(), and never waits; an exemplar whose
+ * label has over 128 characters, name and value together, is not kept. May be called from any
+ * thread.
+ *
+ * Since: 1.0
+ */
+void
+derate_counter_add_with_exemplar (DerateCounter *counter,
+                                  guint64 n,
+                                  const char *label,
+                                  const char *value)
+{
+  g_return_if_fail (counter != NULL && counter->series.slot != 0);
+  g_return_if_fail (derate_metric_label_is_valid (label) && value != NULL);
+
+  derate_shard_add (counter->series.slot, n);
+  derate_exemplars_keep (&counter->series.exemplars, 1, 0, (double)n, label, value);
+}
+
+/**
  * derate_counter_get_value:
  * @counter: a counter without labels, or a series of derate_counter_with()
  *

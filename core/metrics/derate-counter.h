@@ -24,6 +24,12 @@ void derate_counter_add (DerateCounter *counter,
                          guint64        n);
 
 DERATE_AVAILABLE_IN_1_0
+void derate_counter_add_with_exemplar (DerateCounter *counter,
+                                       guint64        n,
+                                       const char    *label,
+                                       const char    *value);
+
+DERATE_AVAILABLE_IN_1_0
 guint64 derate_counter_get_value (DerateCounter *counter);
 
 DERATE_AVAILABLE_IN_1_0

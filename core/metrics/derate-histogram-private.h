@@ -13,6 +13,12 @@ void derate_histogram_count_span_slowly (DerateHistogram *histogram,
                                          guint            bucket,
                                          GTimeSpan        span);
 
+/* Remembers whose a value was that has been counted. */
+void derate_histogram_keep_exemplar (DerateHistogram *histogram,
+                                     double           seconds,
+                                     const char      *label,
+                                     const char      *value);
+
 static inline void
 derate_histogram_count_span (DerateHistogram *histogram,
                              GTimeSpan        span)

@@ -125,6 +125,47 @@ derate_histogram_observe (DerateHistogram *histogram, double seconds)
   derate_shard_bump_double (cells + histogram->series.n_bounds + 1, seconds);
 }
 
+void
+derate_histogram_keep_exemplar (DerateHistogram *histogram,
+                                double seconds,
+                                const char *label,
+                                const char *value)
+{
+  DerateMetricSeries *series = &histogram->series;
+  guint bucket = find_bucket (series->family->bounds, series->n_bounds, seconds);
+
+  derate_exemplars_keep (&series->exemplars, series->n_bounds + 2, bucket, seconds, label, value);
+}
+
+/**
+ * derate_histogram_observe_with_exemplar:
+ * @histogram: a histogram without labels, or a series of derate_histogram_with()
+ * @seconds: the value
+ * @label: the name of a label, such as `trace_id`
+ * @value: its value, UTF-8
+ *
+ * Counts a value and remembers whose it was, for OpenMetrics to show beside its bucket until the
+ * next that is remembered there. Takes longer than derate_histogram_observe(), and never waits; an
+ * exemplar whose label has over 128 characters, name and value together, is not kept. May be called
+ * from any thread.
+ *
+ * Since: 1.0
+ */
+void
+derate_histogram_observe_with_exemplar (DerateHistogram *histogram,
+                                        double seconds,
+                                        const char *label,
+                                        const char *value)
+{
+  g_return_if_fail (histogram != NULL && histogram->series.slot != 0);
+  g_return_if_fail (derate_metric_label_is_valid (label) && value != NULL);
+
+  if (isnan (seconds))
+    return;
+  derate_histogram_observe (histogram, seconds);
+  derate_histogram_keep_exemplar (histogram, seconds, label, value);
+}
+
 /**
  * derate_histogram_get_count:
  * @histogram: a histogram without labels, or a series of derate_histogram_with()

@@ -22,6 +22,12 @@ void derate_histogram_observe (DerateHistogram *histogram,
                                double           seconds);
 
 DERATE_AVAILABLE_IN_1_0
+void derate_histogram_observe_with_exemplar (DerateHistogram *histogram,
+                                             double           seconds,
+                                             const char      *label,
+                                             const char      *value);
+
+DERATE_AVAILABLE_IN_1_0
 guint64 derate_histogram_get_count (DerateHistogram *histogram);
 
 DERATE_AVAILABLE_IN_1_0

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "derate-counter.h"
+#include "derate-exemplar-private.h"
 #include "derate-gauge.h"
 #include "derate-histogram.h"
 #include "derate-metrics-writer.h"
@@ -35,6 +36,7 @@ struct _DerateMetricSeries
   DerateMetricSeries *next; /* in the order of making; read without the lock */
   const char *values;       /* the label values, each ended by NUL */
   const char *labels;       /* `a="b",c="d"`, escaped */
+  DerateExemplars *exemplars; /* NULL before the first; atomic */
 };
 
 struct _DerateCounter
@@ -108,8 +110,10 @@ const GTimeSpan *derate_metric_default_spans (void); /* the same in microseconds
 gboolean derate_metric_bounds_are_valid (const double *bounds,
                                          guint         n_bounds);
 
-/* What Prometheus allows. */
+/* What Prometheus allows; OpenMetrics knows a counter by its `_total`. */
 gboolean derate_metric_name_is_valid (const char *name);
+gboolean derate_metric_name_suits (const char      *name,
+                                   DerateMetricType type);
 gboolean derate_metric_label_is_valid (const char *label);
 
 G_END_DECLS

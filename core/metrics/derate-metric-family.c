@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "derate-metrics-writer-private.h"
+#include "derate-metrics-text-private.h"
 
 /* Threads: a series, once published with release, neither moves nor goes before its family does, so
  * looking one up and walking the list take no lock; a table that grew leaves the old one behind
@@ -59,6 +59,12 @@ derate_metric_name_is_valid (const char *name)
     if (!g_ascii_isalnum (*p) && *p != '_' && *p != ':')
       return FALSE;
   return TRUE;
+}
+
+gboolean
+derate_metric_name_suits (const char *name, DerateMetricType type)
+{
+  return type != DERATE_METRIC_TYPE_COUNTER || g_str_has_suffix (name, "_total");
 }
 
 gboolean
@@ -179,6 +185,7 @@ family_clear (gpointer data)
       DerateMetricSeries *next = series->next;
 
       derate_shard_free (series->slot, n_cells);
+      derate_exemplars_free (series->exemplars, n_cells);
       if (series != &family->root)
         g_free (series);
       series = next;

@@ -6,8 +6,9 @@
  *
  * Something that has numbers and gives them when asked, so that nothing is counted twice.
  *
- * It is asked at each rendering, in whichever thread renders, and must answer from what it has in
- * memory.
+ * It is asked at each rendering, in a thread of the library's and by one rendering at a time, and
+ * should answer from what it has in memory. One that takes longer than a second is left out of that
+ * rendering, and not asked again before it has come back; see also derate_metrics_writer_fail().
  *
  * Since: 1.0
  */

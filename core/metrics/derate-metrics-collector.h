@@ -19,7 +19,7 @@ G_DECLARE_INTERFACE (DerateMetricsCollector,
 /**
  * DerateMetricsCollectorInterface:
  * @g_iface: the parent
- * @collect: writes the families; called in the thread that renders, with no lock held
+ * @collect: writes the families; called in a thread of the library's, with no lock held
  *
  * What a collector does.
  *

@@ -6,14 +6,19 @@
 #include "derate-env-private.h"
 #include "derate-error.h"
 #include "derate-metric-family-private.h"
+#include "derate-metrics-registry-private.h"
+#include "derate-metrics-rendering-private.h"
+#include "derate-metrics-text-private.h"
 #include "derate-metrics-writer-private.h"
 #include "derate-names-private.h"
 
-/* Threads: the mutex guards every field. A rendering takes copies of the lists, unlocks and then
- * asks: no collector runs under the lock. Counting never comes here. */
+/* Threads: the mutex guards every field but the renderer. A rendering takes copies of the lists,
+ * unlocks and then asks: no collector runs under the lock. Counting never comes here. */
 
 #define DROPPED_NAME "derate_metrics_dropped_total"
 #define DROPPED_HELP "Look-ups that found a family full and went to its series _other."
+#define ERRORS_NAME "derate_metrics_collector_errors_total"
+#define ERRORS_HELP "Renderings that left a collector out, because it failed or took too long."
 
 /**
  * DerateMetricsRegistry:
@@ -34,9 +39,11 @@ struct _DerateMetricsRegistry
   char *prefix;
   char *breaker_label;
   gboolean enabled;
-  GHashTable *by_name; /* name → DerateMetricFamily, borrowed from families */
+  GHashTable *claims; /* names that are taken → DerateMetricFamily, borrowed from families */
   GPtrArray *families;
-  GPtrArray *collectors;
+  GPtrArray *entries; /* (element-type DerateMetricsEntry) */
+  DerateCounter *errors;
+  DerateMetricsRenderer *renderer;
 };
 
 G_DEFINE_FINAL_TYPE (DerateMetricsRegistry, derate_metrics_registry, G_TYPE_OBJECT)
@@ -48,9 +55,11 @@ derate_metrics_registry_finalize (GObject *object)
 
   g_free (registry->prefix);
   g_free (registry->breaker_label);
-  g_hash_table_unref (registry->by_name);
+  derate_metrics_renderer_unref (registry->renderer);
+  g_hash_table_unref (registry->claims);
   g_ptr_array_unref (registry->families);
-  g_ptr_array_unref (registry->collectors);
+  g_ptr_array_unref (registry->entries);
+  derate_counter_unref (registry->errors);
   g_mutex_clear (&registry->mutex);
   G_OBJECT_CLASS (derate_metrics_registry_parent_class)->finalize (object);
 }
@@ -62,12 +71,59 @@ derate_metrics_registry_class_init (DerateMetricsRegistryClass *klass)
 }
 
 static void
+write_dropped (DerateMetricsWriter *writer, GPtrArray *families)
+{
+  static const char *const labels[] = { "metric", NULL };
+
+  derate_metrics_writer_begin_family (writer, DROPPED_NAME, DERATE_METRIC_TYPE_COUNTER,
+                                      DROPPED_HELP, labels);
+  for (guint i = 0; i < families->len; i++)
+    {
+      DerateMetricFamily *family = g_ptr_array_index (families, i);
+      const char *const values[] = { family->name, NULL };
+
+      if (family->n_labels > 0)
+        derate_metrics_writer_sample (writer, values,
+                                      (double)derate_metric_family_get_dropped (family));
+    }
+}
+
+/* Called by the renderer, from any thread. Families live as long as the registry. */
+static DerateMetricsWriter *
+begin_rendering (gpointer owner, DerateMetricsFormat format, GPtrArray *entries)
+{
+  DerateMetricsRegistry *registry = owner;
+  g_autoptr (GPtrArray) families = g_ptr_array_new ();
+  DerateMetricsWriter *writer;
+
+  g_mutex_lock (&registry->mutex);
+  g_ptr_array_extend (families, registry->families, NULL, NULL);
+  g_ptr_array_extend (entries, registry->entries, (GCopyFunc)derate_metrics_entry_ref, NULL);
+  writer = derate_metrics_writer_new (&(DerateMetricsSettings){
+      registry->prefix, registry->breaker_label, !registry->enabled, format });
+  g_mutex_unlock (&registry->mutex);
+
+  derate_metrics_writer_add_family (writer, registry->errors->series.family);
+  for (guint i = 0; i < families->len; i++)
+    derate_metrics_writer_add_family (writer, g_ptr_array_index (families, i));
+  write_dropped (writer, families);
+  return writer;
+}
+
+static void
 derate_metrics_registry_init (DerateMetricsRegistry *registry)
 {
+  static const char *const labels[] = { "collector", NULL };
+  DerateMetricFamily *errors =
+      derate_metric_family_new (ERRORS_NAME, ERRORS_HELP, DERATE_METRIC_TYPE_COUNTER, labels, NULL,
+                                0);
+
   g_mutex_init (&registry->mutex);
-  registry->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  registry->claims = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   registry->families = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_metric_family_unref);
-  registry->collectors = g_ptr_array_new_with_free_func (g_object_unref);
+  registry->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_metrics_entry_unref);
+  registry->errors = (DerateCounter *)&errors->root;
+  registry->renderer = derate_metrics_renderer_new (registry, begin_rendering);
   /* A value that does not parse is refused by name where a core is made. */
   if (!derate_env_get_boolean (DERATE_ENV_METRICS, TRUE, &registry->enabled, NULL))
     registry->enabled = TRUE;
@@ -200,51 +256,50 @@ check_labels (const DerateMetricFamily *family, GError **error)
   return TRUE;
 }
 
-/* A histogram `x` owns `x_bucket`, `x_sum` and `x_count` as well; called locked. */
-static const char *
+/* Who has one of the names that @family takes, in either format; called locked. */
+static DerateMetricFamily *
 find_clash (DerateMetricsRegistry *registry, const DerateMetricFamily *family)
 {
-  static const char *const suffixes[] = { "_bucket", "_sum", "_count" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+  for (guint i = 0;; i++)
     {
-      g_autofree char *longer = g_strconcat (family->name, suffixes[i], NULL);
-      g_autofree char *shorter = NULL;
+      g_autofree char *claim = derate_metrics_dup_claim (family->name, family->type, i);
       DerateMetricFamily *other = NULL;
 
-      if (family->type == DERATE_METRIC_TYPE_HISTOGRAM)
-        other = g_hash_table_lookup (registry->by_name, longer);
+      if (claim == NULL)
+        return NULL;
+      other = g_hash_table_lookup (registry->claims, claim);
       if (other != NULL)
-        return other->name;
-      if (!g_str_has_suffix (family->name, suffixes[i]))
-        continue;
-      shorter = g_strndup (family->name, strlen (family->name) - strlen (suffixes[i]));
-      other = g_hash_table_lookup (registry->by_name, shorter);
-      if (other != NULL && other->type == DERATE_METRIC_TYPE_HISTOGRAM)
-        return other->name;
+        return other;
     }
-  return NULL;
+}
+
+static void
+claim_names (DerateMetricsRegistry *registry, DerateMetricFamily *family)
+{
+  char *claim;
+
+  for (guint i = 0; (claim = derate_metrics_dup_claim (family->name, family->type, i)) != NULL; i++)
+    g_hash_table_insert (registry->claims, claim, family);
 }
 
 /* Called locked: the family that is there already, or @family itself once it is. */
 static DerateMetricFamily *
 enter_family (DerateMetricsRegistry *registry, DerateMetricFamily *family, GError **error)
 {
-  DerateMetricFamily *known = g_hash_table_lookup (registry->by_name, family->name);
-  const char *clash;
+  DerateMetricFamily *known = find_clash (registry, family);
 
-  if (known != NULL && derate_metric_family_equal (known, family))
+  if (known != NULL && strcmp (known->name, family->name) == 0 &&
+      derate_metric_family_equal (known, family))
     return known;
-  clash = known != NULL ? known->name : find_clash (registry, family);
-  if (clash != NULL)
+  if (known != NULL)
     {
       g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
                    "metric %s: %s is there already, with another type, help, labels or bounds",
-                   family->name, clash);
+                   family->name, known->name);
       return NULL;
     }
   g_ptr_array_add (registry->families, derate_metric_family_ref (family));
-  g_hash_table_insert (registry->by_name, family->name, family);
+  claim_names (registry, family);
   return family;
 }
 
@@ -268,6 +323,12 @@ add_family (DerateMetricsRegistry *registry,
     {
       g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
                    "“%s” is not the name of a metric", name);
+      return NULL;
+    }
+  if (!derate_metric_name_suits (name, type))
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
+                   "metric %s: the name of a counter ends in _total", name);
       return NULL;
     }
   if (bounds != NULL && !derate_metric_bounds_are_valid (bounds, n_bounds))
@@ -387,12 +448,25 @@ derate_metrics_registry_add_collector (DerateMetricsRegistry *registry,
                                        DerateMetricsCollector *collector)
 {
   g_autoptr (GMutexLocker) locker = NULL;
+  const char *values[] = { G_OBJECT_TYPE_NAME (collector), NULL };
+  DerateCounter *errors;
 
   g_return_if_fail (DERATE_IS_METRICS_REGISTRY (registry));
   g_return_if_fail (DERATE_IS_METRICS_COLLECTOR (collector));
 
+  errors = derate_counter_ref (derate_counter_with (registry->errors, values));
   locker = g_mutex_locker_new (&registry->mutex);
-  g_ptr_array_add (registry->collectors, g_object_ref (collector));
+  g_ptr_array_add (registry->entries, derate_metrics_entry_new (collector, errors));
+}
+
+/* Called locked. */
+static DerateMetricsEntry *
+steal_entry (DerateMetricsRegistry *registry, DerateMetricsCollector *collector)
+{
+  for (guint i = 0; i < registry->entries->len; i++)
+    if (((DerateMetricsEntry *)g_ptr_array_index (registry->entries, i))->collector == collector)
+      return g_ptr_array_steal_index (registry->entries, i);
+  return NULL;
 }
 
 /**
@@ -400,7 +474,8 @@ derate_metrics_registry_add_collector (DerateMetricsRegistry *registry,
  * @registry: a registry
  * @collector: a collector
  *
- * Has a collector asked no more. A rendering that is under way in another thread may still ask it.
+ * Has a collector asked no more. A rendering that is under way may still ask it, and keeps it
+ * until then; a collector may remove itself.
  *
  * Since: 1.0
  */
@@ -408,42 +483,56 @@ void
 derate_metrics_registry_remove_collector (DerateMetricsRegistry *registry,
                                           DerateMetricsCollector *collector)
 {
-  g_autoptr (DerateMetricsCollector) found = NULL;
-  guint index;
+  DerateMetricsEntry *entry;
 
   g_return_if_fail (DERATE_IS_METRICS_REGISTRY (registry));
 
-  /* Its last reference may be this one, and is dropped outside the lock. */
+  /* The last reference may be this one, and is dropped outside the lock. */
   g_mutex_lock (&registry->mutex);
-  if (g_ptr_array_find (registry->collectors, collector, &index))
-    found = g_ptr_array_steal_index (registry->collectors, index);
+  entry = steal_entry (registry, collector);
   g_mutex_unlock (&registry->mutex);
+  g_clear_pointer (&entry, derate_metrics_entry_unref);
 }
 
-static void
-write_dropped (DerateMetricsWriter *writer, GPtrArray *families)
+void
+derate_metrics_registry_set_limits (DerateMetricsRegistry *registry,
+                                    GTimeSpan deadline,
+                                    GTimeSpan patience)
 {
-  static const char *const labels[] = { "metric", NULL };
+  derate_metrics_renderer_set_limits (registry->renderer, deadline, patience);
+}
 
-  derate_metrics_writer_begin_family (writer, DROPPED_NAME, DERATE_METRIC_TYPE_COUNTER,
-                                      DROPPED_HELP, labels);
-  for (guint i = 0; i < families->len; i++)
-    {
-      DerateMetricFamily *family = g_ptr_array_index (families, i);
-      const char *const values[] = { family->name, NULL };
+/**
+ * derate_metrics_registry_render_as:
+ * @registry: a registry
+ * @format: how to write it
+ *
+ * Writes all families, in the order of their names.
+ *
+ * Collectors are asked in a thread of the library's, and this one waits. One that fails or takes
+ * longer than a second is left out, with its families alone, and is not asked again while it still
+ * has not come back: what it said last time is not shown as if it were new.
+ * `derate_metrics_collector_errors_total` says how often. In a thread with a loop, use
+ * derate_metrics_registry_render_async(). May be called from any thread.
+ *
+ * Returns: (transfer full): the text, UTF-8
+ *
+ * Since: 1.0
+ */
+GBytes *
+derate_metrics_registry_render_as (DerateMetricsRegistry *registry, DerateMetricsFormat format)
+{
+  g_return_val_if_fail (DERATE_IS_METRICS_REGISTRY (registry), NULL);
 
-      if (family->n_labels > 0)
-        derate_metrics_writer_sample (writer, values,
-                                      (double)derate_metric_family_get_dropped (family));
-    }
+  return derate_metrics_renderer_render (registry->renderer, format);
 }
 
 /**
  * derate_metrics_registry_render:
  * @registry: a registry
  *
- * Writes all families in the text format of Prometheus, version 0.0.4, in the order of their names.
- * Collectors are asked in this thread. May be called from any thread.
+ * Writes all families in the text format of Prometheus, version 0.0.4; see
+ * derate_metrics_registry_render_as(). May be called from any thread.
  *
  * Returns: (transfer full): the text
  *
@@ -452,25 +541,65 @@ write_dropped (DerateMetricsWriter *writer, GPtrArray *families)
 char *
 derate_metrics_registry_render (DerateMetricsRegistry *registry)
 {
-  g_autoptr (DerateMetricsWriter) writer = NULL;
-  g_autoptr (GPtrArray) families = NULL;
-  g_autoptr (GPtrArray) collectors = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  gconstpointer data;
+  gsize size;
 
   g_return_val_if_fail (DERATE_IS_METRICS_REGISTRY (registry), NULL);
 
-  families = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_metric_family_unref);
-  collectors = g_ptr_array_new_with_free_func (g_object_unref);
-  g_mutex_lock (&registry->mutex);
-  g_ptr_array_extend (families, registry->families, (GCopyFunc)derate_metric_family_ref, NULL);
-  g_ptr_array_extend (collectors, registry->collectors, (GCopyFunc)g_object_ref, NULL);
-  writer =
-      derate_metrics_writer_new (registry->prefix, registry->breaker_label, !registry->enabled);
-  g_mutex_unlock (&registry->mutex);
+  bytes = derate_metrics_registry_render_as (registry, DERATE_METRICS_FORMAT_TEXT);
+  data = g_bytes_get_data (bytes, &size);
+  return g_strndup (data != NULL ? data : "", size);
+}
 
-  for (guint i = 0; i < families->len; i++)
-    derate_metrics_writer_add_family (writer, g_ptr_array_index (families, i));
-  write_dropped (writer, families);
-  for (guint i = 0; i < collectors->len; i++)
-    derate_metrics_collector_collect (g_ptr_array_index (collectors, i), writer);
-  return derate_metrics_writer_finish (writer);
+/**
+ * derate_metrics_registry_render_async:
+ * @registry: a registry
+ * @format: how to write it
+ * @cancellable: (nullable): to cancel; the answer says so, but is not sooner there for it
+ * @callback: (scope async): what to call
+ * @user_data: data for @callback
+ *
+ * Writes all families as derate_metrics_registry_render_as() does, without waiting. Several who ask
+ * for the same format while another rendering goes on get the next one together. May be called from
+ * any thread; @callback is called in the thread-default context of the caller.
+ *
+ * Since: 1.0
+ */
+void
+derate_metrics_registry_render_async (DerateMetricsRegistry *registry,
+                                      DerateMetricsFormat format,
+                                      GCancellable *cancellable,
+                                      GAsyncReadyCallback callback,
+                                      gpointer user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (DERATE_IS_METRICS_REGISTRY (registry));
+
+  task = g_task_new (registry, cancellable, callback, user_data);
+  g_task_set_source_tag (task, derate_metrics_registry_render_async);
+  derate_metrics_renderer_start (registry->renderer, format, task);
+}
+
+/**
+ * derate_metrics_registry_render_finish:
+ * @registry: a registry
+ * @result: what the callback was given
+ * @error: where to put the error
+ *
+ * Ends derate_metrics_registry_render_async().
+ *
+ * Returns: (transfer full): the text, UTF-8; %NULL only with %G_IO_ERROR_CANCELLED
+ *
+ * Since: 1.0
+ */
+GBytes *
+derate_metrics_registry_render_finish (DerateMetricsRegistry *registry,
+                                       GAsyncResult *result,
+                                       GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, registry), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
 }

@@ -6,7 +6,7 @@
 #include <derate-histogram.h>
 #include <derate-metrics-collector.h>
 #include <derate-visibility.h>
-#include <glib-object.h>
+#include <gio/gio.h>
 
 G_BEGIN_DECLS
 
@@ -69,5 +69,21 @@ void derate_metrics_registry_remove_collector (DerateMetricsRegistry  *registry,
 
 DERATE_AVAILABLE_IN_1_0
 char *derate_metrics_registry_render (DerateMetricsRegistry *registry);
+
+DERATE_AVAILABLE_IN_1_0
+GBytes *derate_metrics_registry_render_as (DerateMetricsRegistry *registry,
+                                           DerateMetricsFormat    format);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_metrics_registry_render_async (DerateMetricsRegistry *registry,
+                                           DerateMetricsFormat    format,
+                                           GCancellable          *cancellable,
+                                           GAsyncReadyCallback    callback,
+                                           gpointer               user_data);
+
+DERATE_AVAILABLE_IN_1_0
+GBytes *derate_metrics_registry_render_finish (DerateMetricsRegistry *registry,
+                                               GAsyncResult          *result,
+                                               GError               **error);
 
 G_END_DECLS

@@ -3,12 +3,15 @@
 
 #include <string.h>
 
+#include "derate-exemplar-private.h"
+#include "derate-metrics-text-private.h"
 #include "derate-metrics-writer-private.h"
-#include "derate-number-private.h"
 
 #define PROCESS_PREFIX "process_"
 #define BREAKER_PREFIX "circuit_breaker_"
 #define BREAKER_LABEL "name"
+
+/* Threads: a writer belongs to one thread at a time. */
 
 typedef struct
 {
@@ -17,6 +20,7 @@ typedef struct
   char *help;
   char **label_names; /* as they are shown */
   guint n_labels;
+  DerateMetricFamily *own; /* (nullable) of the registry: its series come first */
   GString *samples;
 } FamilyText;
 
@@ -30,13 +34,15 @@ typedef struct
  */
 struct _DerateMetricsWriter
 {
-  char *prefix;
-  char *breaker_label;
-  gboolean process_only;
+  DerateMetricsSettings settings;
   GPtrArray *families; /* (element-type FamilyText) */
   GHashTable *by_name;
+  GHashTable *claims; /* names that are taken → FamilyText */
   FamilyText *current; /* NULL where samples are not wanted */
   GString *labels; /* of the sample that is being written */
+  GString *exemplars; /* the same */
+  DerateMetricsBounds bounds;
+  char *failure; /* NULL: none */
 };
 
 G_DEFINE_BOXED_TYPE (DerateMetricsWriter,
@@ -55,17 +61,26 @@ family_text_free (FamilyText *family)
 }
 
 DerateMetricsWriter *
-derate_metrics_writer_new (const char *prefix, const char *breaker_label, gboolean process_only)
+derate_metrics_writer_new (const DerateMetricsSettings *settings)
 {
   DerateMetricsWriter *writer = g_atomic_rc_box_new0 (DerateMetricsWriter);
 
-  writer->prefix = g_strdup (prefix != NULL ? prefix : "");
-  writer->breaker_label = g_strdup (breaker_label);
-  writer->process_only = process_only;
+  writer->settings = *settings;
+  writer->settings.prefix = g_strdup (settings->prefix != NULL ? settings->prefix : "");
+  writer->settings.breaker_label = g_strdup (settings->breaker_label);
   writer->families = g_ptr_array_new_with_free_func ((GDestroyNotify)family_text_free);
   writer->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  writer->claims = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   writer->labels = g_string_new (NULL);
+  writer->exemplars = g_string_new (NULL);
+  derate_metrics_bounds_init (&writer->bounds);
   return writer;
+}
+
+DerateMetricsWriter *
+derate_metrics_writer_new_part (DerateMetricsWriter *writer)
+{
+  return derate_metrics_writer_new (&writer->settings);
 }
 
 static void
@@ -73,11 +88,15 @@ writer_clear (gpointer data)
 {
   DerateMetricsWriter *writer = data;
 
-  g_free (writer->prefix);
-  g_free (writer->breaker_label);
+  g_free (writer->settings.prefix);
+  g_free (writer->settings.breaker_label);
   g_ptr_array_unref (writer->families);
   g_hash_table_unref (writer->by_name);
+  g_hash_table_unref (writer->claims);
   g_string_free (writer->labels, TRUE);
+  g_string_free (writer->exemplars, TRUE);
+  derate_metrics_bounds_clear (&writer->bounds);
+  g_free (writer->failure);
 }
 
 /**
@@ -110,43 +129,36 @@ derate_metrics_writer_unref (DerateMetricsWriter *writer)
   g_atomic_rc_box_release_full (writer, writer_clear);
 }
 
-/* HELP escapes the backslash and the line feed, a label's value also the quote. */
-static void
-append_escaped (GString *out, const char *text, gboolean quote)
+/**
+ * derate_metrics_writer_fail:
+ * @writer: a writer
+ * @reason: what went wrong, for the log
+ *
+ * Says that the collector could not find out its numbers. Nothing of what it has written in this
+ * call is shown, `derate_metrics_collector_errors_total` counts one more, and all others are shown
+ * as ever.
+ *
+ * Since: 1.0
+ */
+void
+derate_metrics_writer_fail (DerateMetricsWriter *writer, const char *reason)
 {
-  g_autofree char *valid = NULL;
+  g_return_if_fail (writer != NULL && reason != NULL);
 
-  if (!g_utf8_validate (text, -1, NULL))
-    text = valid = g_utf8_make_valid (text, -1);
-  while (*text != '\0')
-    {
-      gsize plain = strcspn (text, quote ? "\\\n\"" : "\\\n");
-
-      g_string_append_len (out, text, (gssize)plain);
-      text += plain;
-      if (*text == '\0')
-        break;
-      g_string_append_c (out, '\\');
-      g_string_append_c (out, *text == '\n' ? 'n' : *text);
-      text++;
-    }
+  if (writer->failure == NULL)
+    writer->failure = g_strdup (reason);
 }
 
-void
-derate_metrics_append_label (GString *labels, const char *name, const char *value)
+const char *
+derate_metrics_writer_get_failure (DerateMetricsWriter *writer)
 {
-  if (labels->len > 0)
-    g_string_append_c (labels, ',');
-  g_string_append (labels, name);
-  g_string_append (labels, "=\"");
-  append_escaped (labels, value, TRUE);
-  g_string_append_c (labels, '"');
+  return writer->failure;
 }
 
 static gboolean
 renames_label (DerateMetricsWriter *writer, const char *family, const char *label)
 {
-  return writer->breaker_label != NULL && strcmp (label, BREAKER_LABEL) == 0 &&
+  return writer->settings.breaker_label != NULL && strcmp (label, BREAKER_LABEL) == 0 &&
          g_str_has_prefix (family, BREAKER_PREFIX);
 }
 
@@ -160,7 +172,7 @@ show_labels (DerateMetricsWriter *writer, const char *family, const char *const 
     if (renames_label (writer, family, shown[i]))
       {
         g_free (shown[i]);
-        shown[i] = g_strdup (writer->breaker_label);
+        shown[i] = g_strdup (writer->settings.breaker_label);
       }
   return shown != NULL ? shown : g_new0 (char *, 1);
 }
@@ -174,19 +186,51 @@ labels_are_valid (const char *const *label_names)
   return TRUE;
 }
 
+static gboolean
+families_match (const FamilyText *family, DerateMetricType type, char **label_names)
+{
+  return family->type == type &&
+         g_strv_equal ((const char *const *)family->label_names, (const char *const *)label_names);
+}
+
+static void
+enter_family (DerateMetricsWriter *writer, FamilyText *family)
+{
+  g_ptr_array_add (writer->families, family);
+  g_hash_table_insert (writer->by_name, family->name, family);
+}
+
+/* FALSE and a failure where a name is none. */
+static gboolean
+check_names (DerateMetricsWriter *writer,
+             const char *name,
+             DerateMetricType type,
+             const char *const *label_names)
+{
+  g_autofree char *failure = NULL;
+
+  if (derate_metric_name_is_valid (name) && derate_metric_name_suits (name, type) &&
+      labels_are_valid (label_names))
+    return TRUE;
+  failure = g_strdup_printf ("“%s” or one of its labels is no name", name);
+  derate_metrics_writer_fail (writer, failure);
+  return FALSE;
+}
+
 /**
  * derate_metrics_writer_begin_family:
  * @writer: a writer
- * @name: the name, without the registry's prefix
+ * @name: the name, without the registry's prefix; that of a counter ends in `_total`
  * @type: the type
  * @help: what it counts, one line
  * @label_names: (array zero-terminated=1) (nullable): the names of its labels
  *
- * Begins a family: the samples that follow are its. A family that another collector has begun goes
- * on, if type and labels are the same.
+ * Begins a family: the samples that follow are its. A family that was begun before, by this
+ * collector or another, goes on, if type and labels are the same.
  *
- * Returns: %FALSE where the family is not written, because it clashes with another of that name, or
- *   metrics are off; its samples are then left out
+ * Returns: %FALSE where the family is not written, because metrics are off, a name breaks the rules
+ *   of Prometheus or this collector began it otherwise; its samples are then left out. The last two
+ *   are a failure of the collector
  *
  * Since: 1.0
  */
@@ -202,16 +246,16 @@ derate_metrics_writer_begin_family (DerateMetricsWriter *writer,
   g_auto (GStrv) shown_labels = NULL;
   FamilyText *family;
 
-  g_return_val_if_fail (writer != NULL, FALSE);
+  g_return_val_if_fail (writer != NULL && name != NULL, FALSE);
   writer->current = NULL;
-  g_return_val_if_fail (derate_metric_name_is_valid (name), FALSE);
   g_return_val_if_fail (type != DERATE_METRIC_TYPE_UNKNOWN, FALSE);
-  g_return_val_if_fail (labels_are_valid (label_names), FALSE);
+  if (!check_names (writer, name, type, label_names))
+    return FALSE;
 
   is_process = g_str_has_prefix (name, PROCESS_PREFIX);
-  if (writer->process_only && !is_process)
+  if (writer->settings.process_only && !is_process)
     return FALSE;
-  shown_name = g_strconcat (is_process ? "" : writer->prefix, name, NULL);
+  shown_name = g_strconcat (is_process ? "" : writer->settings.prefix, name, NULL);
   shown_labels = show_labels (writer, name, label_names);
 
   family = g_hash_table_lookup (writer->by_name, shown_name);
@@ -224,72 +268,16 @@ derate_metrics_writer_begin_family (DerateMetricsWriter *writer,
       family->n_labels = g_strv_length (shown_labels);
       family->label_names = g_steal_pointer (&shown_labels);
       family->samples = g_string_new (NULL);
-      g_ptr_array_add (writer->families, family);
-      g_hash_table_insert (writer->by_name, family->name, family);
+      enter_family (writer, family);
     }
-  else if (family->type != type || !g_strv_equal ((const char *const *)family->label_names,
-                                                  (const char *const *)shown_labels))
-    return FALSE;
+  else if (!families_match (family, type, shown_labels))
+    {
+      derate_metrics_writer_fail (writer, "a family was begun with another type or other labels");
+      return FALSE;
+    }
 
   writer->current = family;
   return TRUE;
-}
-
-static void
-append_count (GString *out, guint64 count)
-{
-  derate_number_append_uint64 (out, count);
-  g_string_append_c (out, '\n');
-}
-
-/* `name`, `_suffix` and `{labels` up to where an `le` could follow. */
-static void
-append_start (FamilyText *family, const char *suffix, const char *labels, const char *le)
-{
-  GString *out = family->samples;
-
-  g_string_append (out, family->name);
-  g_string_append (out, suffix);
-  if (*labels != '\0' || le != NULL)
-    {
-      g_string_append_c (out, '{');
-      g_string_append (out, labels);
-      if (le != NULL)
-        {
-          g_string_append (out, *labels != '\0' ? ",le=\"" : "le=\"");
-          g_string_append (out, le);
-          g_string_append_c (out, '"');
-        }
-      g_string_append_c (out, '}');
-    }
-  g_string_append_c (out, ' ');
-}
-
-static void
-append_histogram (FamilyText *family,
-                  const char *labels,
-                  const double *bounds,
-                  const guint64 *cumulative,
-                  guint n_bounds,
-                  double sum,
-                  guint64 count)
-{
-  g_autoptr (GString) le = g_string_new (NULL);
-
-  for (guint i = 0; i < n_bounds; i++)
-    {
-      g_string_truncate (le, 0);
-      derate_number_append_le (le, bounds[i]);
-      append_start (family, "_bucket", labels, le->str);
-      append_count (family->samples, cumulative[i]);
-    }
-  append_start (family, "_bucket", labels, "+Inf");
-  append_count (family->samples, count);
-  append_start (family, "_sum", labels, NULL);
-  derate_number_append_sample (family->samples, sum);
-  g_string_append_c (family->samples, '\n');
-  append_start (family, "_count", labels, NULL);
-  append_count (family->samples, count);
 }
 
 /* The text of the labels of the current family with @values; NULL where nothing is to be written.
@@ -314,7 +302,8 @@ make_labels (DerateMetricsWriter *writer, const char *const *values)
  * derate_metrics_writer_sample:
  * @writer: a writer
  * @label_values: (array zero-terminated=1) (nullable): a value for each label of the family
- * @value: the number; NaN is written as such
+ * @value: the number; for a gauge, NaN is written as such; a counter that is negative or no number
+ *   is a failure of the collector
  *
  * Writes one series of the counter or gauge that was begun.
  *
@@ -326,14 +315,16 @@ derate_metrics_writer_sample (DerateMetricsWriter *writer,
                               double value)
 {
   const char *labels = make_labels (writer, label_values);
+  FamilyText *family = writer->current;
 
   if (labels == NULL)
     return;
-  g_return_if_fail (writer->current->type != DERATE_METRIC_TYPE_HISTOGRAM);
+  g_return_if_fail (family->type != DERATE_METRIC_TYPE_HISTOGRAM);
 
-  append_start (writer->current, "", labels, NULL);
-  derate_number_append_sample (writer->current->samples, value);
-  g_string_append_c (writer->current->samples, '\n');
+  if (family->type == DERATE_METRIC_TYPE_COUNTER && !(value >= 0))
+    derate_metrics_writer_fail (writer, "a counter is negative or no number");
+  else
+    derate_metrics_append_value (family->samples, family->name, labels, value);
 }
 
 /**
@@ -359,30 +350,45 @@ derate_metrics_writer_histogram (DerateMetricsWriter *writer,
                                  double sum,
                                  guint64 count)
 {
+  const DerateMetricsHistogram histogram = { bounds, cumulative, n_bounds, sum, count, NULL, NULL };
   const char *labels = make_labels (writer, label_values);
 
   if (labels == NULL)
     return;
   g_return_if_fail (writer->current->type == DERATE_METRIC_TYPE_HISTOGRAM);
 
-  append_histogram (writer->current, labels, bounds, cumulative, n_bounds, sum, count);
+  derate_metrics_append_histogram (writer->current->samples, writer->settings.format,
+                                   &writer->bounds, writer->current->name, labels, &histogram);
 }
 
-/* Reads the cells once, so that what is written agrees with itself while others go on counting. */
+/* Reads the cells once, so that what is written agrees with itself while others go on counting, and
+ * the exemplars before them. */
 static void
-append_histogram_series (FamilyText *family, const char *labels, DerateMetricSeries *series)
+append_histogram_series (DerateMetricsWriter *writer,
+                         GString *out,
+                         const char *name,
+                         const char *labels,
+                         DerateMetricSeries *series)
 {
-  const DerateMetricFamily *own = series->family;
-  g_autofree guint64 *cumulative = g_new (guint64, own->n_bounds + 1);
-  double sum = derate_metric_series_get_sum (series);
-  guint64 count = 0;
+  guint n = series->family->n_bounds;
+  gssize starts[DERATE_SHARD_PAGE_CELLS];
+  guint64 cumulative[DERATE_SHARD_PAGE_CELLS];
+  DerateMetricsHistogram histogram = { series->family->bounds, cumulative, n, 0, 0, NULL, starts };
 
-  for (guint i = 0; i <= own->n_bounds; i++)
+  if (writer->settings.format == DERATE_METRICS_FORMAT_OPENMETRICS && series->exemplars != NULL)
     {
-      count += derate_shard_sum (series->slot + i);
-      cumulative[i] = count;
+      g_string_truncate (writer->exemplars, 0);
+      derate_exemplars_append (&series->exemplars, n + 1, writer->exemplars, starts);
+      histogram.exemplars = writer->exemplars->str;
     }
-  append_histogram (family, labels, own->bounds, cumulative, own->n_bounds, sum, count);
+  histogram.sum = derate_metric_series_get_sum (series);
+  for (guint i = 0; i <= n; i++)
+    {
+      histogram.count += derate_shard_sum (series->slot + i);
+      cumulative[i] = histogram.count;
+    }
+  derate_metrics_append_histogram (out, writer->settings.format, &writer->bounds, name, labels,
+                                   &histogram);
 }
 
 /**
@@ -407,57 +413,123 @@ derate_metrics_writer_add_histogram (DerateMetricsWriter *writer,
   g_return_if_fail (writer->current->type == DERATE_METRIC_TYPE_HISTOGRAM);
   g_return_if_fail (histogram != NULL && histogram->series.slot != 0);
 
-  append_histogram_series (writer->current, labels, &histogram->series);
-}
-
-/* The text kept with the series, or one made anew where a label is shown under another name. */
-static const char *
-labels_of_series (DerateMetricsWriter *writer, DerateMetricSeries *series, gboolean renamed)
-{
-  g_autofree const char **values = NULL;
-  const char *value = series->values;
-  guint n = series->family->n_labels;
-
-  if (!renamed)
-    return series->labels;
-  values = g_new0 (const char *, n + 1);
-  for (guint i = 0; i < n; i++, value += strlen (value) + 1)
-    values[i] = value;
-  return make_labels (writer, values);
+  append_histogram_series (writer, writer->current->samples, writer->current->name, labels,
+                           &histogram->series);
 }
 
 static void
-append_series (FamilyText *text, const char *labels, DerateMetricSeries *series)
+append_counter_series (DerateMetricsWriter *writer,
+                       GString *out,
+                       const char *name,
+                       const char *labels,
+                       DerateMetricSeries *series)
 {
-  if (text->type == DERATE_METRIC_TYPE_HISTOGRAM)
+  const char *exemplar = NULL;
+  gssize start;
+
+  if (writer->settings.format == DERATE_METRICS_FORMAT_OPENMETRICS && series->exemplars != NULL)
     {
-      append_histogram_series (text, labels, series);
-      return;
+      g_string_truncate (writer->exemplars, 0);
+      derate_exemplars_append (&series->exemplars, 1, writer->exemplars, &start);
+      exemplar = start >= 0 ? writer->exemplars->str : NULL;
     }
-  append_start (text, "", labels, NULL);
-  if (text->type == DERATE_METRIC_TYPE_COUNTER)
-    append_count (text->samples, derate_shard_sum (series->slot));
-  else
+  derate_metrics_append_count (out, name, labels, derate_shard_sum (series->slot), exemplar);
+}
+
+/* The labels with their values once more, where one is shown under another name. */
+static const char *
+remake_labels (DerateMetricsWriter *writer, FamilyText *family, DerateMetricSeries *series)
+{
+  const char *value = series->values;
+
+  g_string_truncate (writer->labels, 0);
+  for (guint i = 0; i < family->n_labels; i++, value += strlen (value) + 1)
+    derate_metrics_append_label (writer->labels, family->label_names[i], value);
+  return writer->labels->str;
+}
+
+static void
+append_own_series (DerateMetricsWriter *writer, FamilyText *family, GString *out)
+{
+  gboolean renamed = FALSE;
+
+  for (guint i = 0; i < family->n_labels; i++)
+    renamed = renamed || renames_label (writer, family->own->name, family->own->label_names[i]);
+  for (DerateMetricSeries *series = derate_metric_family_first (family->own); series != NULL;
+       series = derate_metric_series_next (series))
     {
-      derate_number_append_sample (text->samples, derate_gauge_get_value ((DerateGauge *)series));
-      g_string_append_c (text->samples, '\n');
+      const char *labels = renamed ? remake_labels (writer, family, series) : series->labels;
+
+      if (family->type == DERATE_METRIC_TYPE_HISTOGRAM)
+        append_histogram_series (writer, out, family->name, labels, series);
+      else if (family->type == DERATE_METRIC_TYPE_COUNTER)
+        append_counter_series (writer, out, family->name, labels, series);
+      else
+        derate_metrics_append_value (out, family->name, labels,
+                                     derate_gauge_get_value ((DerateGauge *)series));
     }
+}
+
+/* Whether nobody else has any of the names that this family takes. */
+static gboolean
+claim_names (DerateMetricsWriter *writer, FamilyText *family)
+{
+  g_autoptr (GPtrArray) claims = g_ptr_array_new_with_free_func (g_free);
+  char *claim;
+
+  for (guint i = 0; (claim = derate_metrics_dup_claim (family->name, family->type, i)) != NULL; i++)
+    {
+      g_ptr_array_add (claims, claim);
+      if (g_hash_table_contains (writer->claims, claim))
+        return FALSE;
+    }
+  while (claims->len > 0)
+    g_hash_table_add (writer->claims, g_ptr_array_steal_index (claims, claims->len - 1));
+  return TRUE;
 }
 
 void
 derate_metrics_writer_add_family (DerateMetricsWriter *writer, DerateMetricFamily *family)
 {
-  gboolean renamed = FALSE;
-
   if (!derate_metrics_writer_begin_family (writer, family->name, family->type, family->help,
                                            (const char *const *)family->label_names))
     return;
+  writer->current->own = family;
+  claim_names (writer, writer->current);
+}
 
-  for (guint i = 0; i < family->n_labels; i++)
-    renamed = renamed || renames_label (writer, family->name, family->label_names[i]);
-  for (DerateMetricSeries *series = derate_metric_family_first (family); series != NULL;
-       series = derate_metric_series_next (series))
-    append_series (writer->current, labels_of_series (writer, series, renamed), series);
+gboolean
+derate_metrics_writer_take (DerateMetricsWriter *writer, DerateMetricsWriter *part)
+{
+  gboolean whole = TRUE;
+
+  if (part->failure != NULL)
+    return FALSE;
+  part->current = NULL;
+  g_hash_table_remove_all (part->by_name);
+  while (part->families->len > 0)
+    {
+      FamilyText *family = g_ptr_array_steal_index (part->families, 0);
+      FamilyText *known = g_hash_table_lookup (writer->by_name, family->name);
+
+      if (known == NULL && claim_names (writer, family))
+        {
+          enter_family (writer, family);
+          continue;
+        }
+      if (known != NULL && families_match (known, family->type, family->label_names))
+        g_string_append_len (known->samples, family->samples->str, (gssize)family->samples->len);
+      else
+        {
+          g_autofree char *failure =
+              g_strdup_printf ("%s is there already, as something else", family->name);
+
+          derate_metrics_writer_fail (part, failure);
+          whole = FALSE;
+        }
+      family_text_free (family);
+    }
+  return whole;
 }
 
 static gint
@@ -466,32 +538,32 @@ compare_families (gconstpointer a, gconstpointer b)
   return strcmp ((*(FamilyText *const *)a)->name, (*(FamilyText *const *)b)->name);
 }
 
-char *
+static gboolean
+is_empty (FamilyText *family)
+{
+  return family->samples->len == 0 &&
+         (family->own == NULL || derate_metric_family_first (family->own) == NULL);
+}
+
+GString *
 derate_metrics_writer_finish (DerateMetricsWriter *writer)
 {
-  static const char *const words[] = {
-    [DERATE_METRIC_TYPE_COUNTER] = "counter",
-    [DERATE_METRIC_TYPE_GAUGE] = "gauge",
-    [DERATE_METRIC_TYPE_HISTOGRAM] = "histogram",
-  };
-  g_autoptr (GString) out = NULL;
-  gsize size = 0;
+  GString *out = g_string_sized_new (16 * 1024);
 
   g_ptr_array_sort (writer->families, compare_families);
-  for (guint i = 0; i < writer->families->len; i++)
-    size += ((FamilyText *)g_ptr_array_index (writer->families, i))->samples->len + 256;
-  out = g_string_sized_new (size);
-
   for (guint i = 0; i < writer->families->len; i++)
     {
       FamilyText *family = g_ptr_array_index (writer->families, i);
 
-      if (family->samples->len == 0)
+      if (is_empty (family))
         continue;
-      g_string_append_printf (out, "# HELP %s ", family->name);
-      append_escaped (out, family->help, FALSE);
-      g_string_append_printf (out, "\n# TYPE %s %s\n", family->name, words[family->type]);
+      derate_metrics_append_header (out, writer->settings.format, family->name, family->type,
+                                    family->help);
+      if (family->own != NULL)
+        append_own_series (writer, family, out);
       g_string_append_len (out, family->samples->str, (gssize)family->samples->len);
     }
-  return g_string_free (g_steal_pointer (&out), FALSE);
+  if (writer->settings.format == DERATE_METRICS_FORMAT_OPENMETRICS)
+    g_string_append (out, "# EOF\n");
+  return out;
 }

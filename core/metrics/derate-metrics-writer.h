@@ -26,6 +26,21 @@ typedef enum
   DERATE_METRIC_TYPE_HISTOGRAM,
 } DerateMetricType;
 
+/**
+ * DerateMetricsFormat:
+ * @DERATE_METRICS_FORMAT_TEXT: the text format of Prometheus, version 0.0.4
+ * @DERATE_METRICS_FORMAT_OPENMETRICS: OpenMetrics, version 1.0.0, with exemplars
+ *
+ * How an exposition is written.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  DERATE_METRICS_FORMAT_TEXT = 0,
+  DERATE_METRICS_FORMAT_OPENMETRICS,
+} DerateMetricsFormat;
+
 #define DERATE_TYPE_METRICS_WRITER (derate_metrics_writer_get_type ())
 
 typedef struct _DerateMetricsWriter DerateMetricsWriter;
@@ -58,6 +73,10 @@ DERATE_AVAILABLE_IN_1_0
 void derate_metrics_writer_add_histogram (DerateMetricsWriter *writer,
                                           const char *const   *label_values,
                                           DerateHistogram     *histogram);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_metrics_writer_fail (DerateMetricsWriter *writer,
+                                 const char          *reason);
 
 DERATE_AVAILABLE_IN_1_0
 DerateMetricsWriter *derate_metrics_writer_ref (DerateMetricsWriter *writer);

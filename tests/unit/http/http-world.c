@@ -2,6 +2,7 @@
 #include "http-world.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char CONFIG[] = "[derate]\n"
                              "name=%s\n"
@@ -36,6 +37,8 @@ world_set_up (World *world, gconstpointer data)
   world->core = world_new_core (world, "shop");
   world->server = soup_server_new (NULL, NULL);
   world->session = soup_session_new_with_options ("proxy-resolver", NULL, NULL);
+  /* Asks for no compression, and shows what came. */
+  soup_session_remove_feature_by_type (world->session, SOUP_TYPE_CONTENT_DECODER);
   soup_server_listen_local (world->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
   g_assert_no_error (error);
   uris = soup_server_get_uris (world->server);
@@ -109,6 +112,14 @@ on_answered (GObject *source, GAsyncResult *result, gpointer data)
 Answer *
 world_ask (World *world, const char *method, const char *path)
 {
+  static const char *const none[] = { NULL };
+
+  return world_ask_with (world, method, path, none);
+}
+
+Answer *
+world_ask_with (World *world, const char *method, const char *path, const char *const *wanted)
+{
   g_autofree char *uri = g_strconcat (world->base, path, NULL);
   g_autoptr (SoupMessage) message = soup_message_new (method, uri);
   g_autoptr (GAsyncResult) result = NULL;
@@ -118,6 +129,9 @@ world_ask (World *world, const char *method, const char *path)
   Answer *answer = g_new0 (Answer, 1);
 
   g_assert_nonnull (message);
+  for (guint i = 0; wanted[i] != NULL; i += 2)
+    soup_message_headers_append (soup_message_get_request_headers (message), wanted[i],
+                                 wanted[i + 1]);
   soup_session_send_and_read_async (world->session, message, G_PRIORITY_DEFAULT, NULL, on_answered,
                                     &result);
   while (result == NULL)
@@ -129,10 +143,14 @@ world_ask (World *world, const char *method, const char *path)
   answer->status = soup_message_get_status (message);
   answer->type = g_strdup (soup_message_headers_get_one (headers, "Content-Type"));
   answer->connection = g_strdup (soup_message_headers_get_one (headers, "Connection"));
+  answer->encoding = g_strdup (soup_message_headers_get_one (headers, "Content-Encoding"));
+  answer->vary = g_strdup (soup_message_headers_get_one (headers, "Vary"));
   answer->allow = g_strdup (soup_message_headers_get_one (headers, "Allow"));
   answer->length = soup_message_headers_get_content_length (headers);
-  answer->body = g_strndup (g_bytes_get_size (bytes) > 0 ? g_bytes_get_data (bytes, NULL) : "",
-                            g_bytes_get_size (bytes));
+  answer->body_size = g_bytes_get_size (bytes);
+  answer->body = g_malloc0 (answer->body_size + 1);
+  if (answer->body_size > 0)
+    memcpy (answer->body, g_bytes_get_data (bytes, NULL), answer->body_size);
   if (answer->body[0] == '{')
     answer->json = json_from_string (answer->body, NULL);
   return answer;
@@ -150,6 +168,8 @@ answer_free (Answer *answer)
   g_free (answer->type);
   g_free (answer->allow);
   g_free (answer->connection);
+  g_free (answer->encoding);
+  g_free (answer->vary);
   g_free (answer->body);
   g_clear_pointer (&answer->json, json_node_unref);
   g_free (answer);

@@ -24,8 +24,11 @@ typedef struct
   char *type;
   char *allow;
   char *connection;
+  char *encoding;
+  char *vary;
   goffset length; /* the header Content-Length */
   char *body;
+  gsize body_size;
   JsonNode *json; /* NULL where the body is none */
 } Answer;
 
@@ -44,6 +47,12 @@ void world_fail_calls (DerateCore *core, const char *breaker, guint calls);
 
 /* Ends at the answer; the test would stand still without one, and be ended by its runner. */
 Answer *world_ask (World *world, const char *method, const char *path);
+
+/* The same with headers: names and values in turn, ended by NULL. */
+Answer *world_ask_with (World             *world,
+                        const char        *method,
+                        const char        *path,
+                        const char *const *headers);
 
 Answer *world_get (World *world, const char *path);
 

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-metrics-writer.h"
+
+G_BEGIN_DECLS
+
+/* The syntax: lines of text 0.0.4 and OpenMetrics 1.0, appended to a string. */
+
+/* Appends `name="value"`, escaped, after a comma where @labels is not empty. */
+void derate_metrics_append_label (GString    *labels,
+                                  const char *name,
+                                  const char *value);
+
+/* The lines HELP, TYPE and, in OpenMetrics, UNIT. */
+void derate_metrics_append_header (GString            *out,
+                                   DerateMetricsFormat format,
+                                   const char         *name,
+                                   DerateMetricType    type,
+                                   const char         *help);
+
+/* The line of one counter or gauge, labels escaped. @exemplar may be NULL. */
+void derate_metrics_append_count (GString    *out,
+                                  const char *name,
+                                  const char *labels,
+                                  guint64     count,
+                                  const char *exemplar);
+void derate_metrics_append_value (GString    *out,
+                                  const char *name,
+                                  const char *labels,
+                                  double      value);
+
+/* The bounds as `le` shows them, kept from one series to the next while they are the same. */
+typedef struct
+{
+  GArray *bounds; /* (element-type double) */
+  GString *texts; /* each ended by NUL, +Inf last */
+} DerateMetricsBounds;
+
+void derate_metrics_bounds_init (DerateMetricsBounds *bounds);
+void derate_metrics_bounds_clear (DerateMetricsBounds *bounds);
+
+typedef struct
+{
+  const double *bounds;
+  const guint64 *cumulative; /* of each bound */
+  guint n_bounds;
+  double sum;
+  guint64 count;
+  const char *exemplars; /* (nullable) of derate_exemplars_append () */
+  const gssize *exemplar_starts;
+} DerateMetricsHistogram;
+
+/* The lines of one histogram. OpenMetrics has neither sum nor count where the sum could fall. */
+void derate_metrics_append_histogram (GString                      *out,
+                                      DerateMetricsFormat           format,
+                                      DerateMetricsBounds          *les,
+                                      const char                   *name,
+                                      const char                   *labels,
+                                      const DerateMetricsHistogram *histogram);
+
+/* The names that a family of this type takes for itself, in either format: the @i-th, or NULL after
+ * the last. */
+char *derate_metrics_dup_claim (const char      *name,
+                                DerateMetricType type,
+                                guint            i);
+
+G_END_DECLS
