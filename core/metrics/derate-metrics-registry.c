@@ -39,7 +39,7 @@ struct _DerateMetricsRegistry
   char *prefix;
   char *breaker_label;
   gboolean enabled;
-  GHashTable *claims; /* names that are taken → DerateMetricFamily, borrowed from families */
+  GHashTable *by_base; /* name in OpenMetrics → DerateMetricFamily, borrowed from families */
   GPtrArray *families;
   GPtrArray *entries; /* (element-type DerateMetricsEntry) */
   DerateCounter *errors;
@@ -56,7 +56,7 @@ derate_metrics_registry_finalize (GObject *object)
   g_free (registry->prefix);
   g_free (registry->breaker_label);
   derate_metrics_renderer_unref (registry->renderer);
-  g_hash_table_unref (registry->claims);
+  g_hash_table_unref (registry->by_base);
   g_ptr_array_unref (registry->families);
   g_ptr_array_unref (registry->entries);
   derate_counter_unref (registry->errors);
@@ -119,7 +119,7 @@ derate_metrics_registry_init (DerateMetricsRegistry *registry)
                                 0);
 
   g_mutex_init (&registry->mutex);
-  registry->claims = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  registry->by_base = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   registry->families = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_metric_family_unref);
   registry->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_metrics_entry_unref);
   registry->errors = (DerateCounter *)&errors->root;
@@ -256,50 +256,35 @@ check_labels (const DerateMetricFamily *family, GError **error)
   return TRUE;
 }
 
-/* Who has one of the names that @family takes, in either format; called locked. */
-static DerateMetricFamily *
-find_clash (DerateMetricsRegistry *registry, const DerateMetricFamily *family)
+static DerateMetricType
+look_up_type (gpointer data, const char *base)
 {
-  for (guint i = 0;; i++)
-    {
-      g_autofree char *claim = derate_metrics_dup_claim (family->name, family->type, i);
-      DerateMetricFamily *other = NULL;
+  DerateMetricFamily *family = g_hash_table_lookup (((DerateMetricsRegistry *)data)->by_base, base);
 
-      if (claim == NULL)
-        return NULL;
-      other = g_hash_table_lookup (registry->claims, claim);
-      if (other != NULL)
-        return other;
-    }
-}
-
-static void
-claim_names (DerateMetricsRegistry *registry, DerateMetricFamily *family)
-{
-  char *claim;
-
-  for (guint i = 0; (claim = derate_metrics_dup_claim (family->name, family->type, i)) != NULL; i++)
-    g_hash_table_insert (registry->claims, claim, family);
+  return family != NULL ? family->type : DERATE_METRIC_TYPE_UNKNOWN;
 }
 
 /* Called locked: the family that is there already, or @family itself once it is. */
 static DerateMetricFamily *
 enter_family (DerateMetricsRegistry *registry, DerateMetricFamily *family, GError **error)
 {
-  DerateMetricFamily *known = find_clash (registry, family);
+  g_autoptr (GString) scratch = g_string_new (NULL);
+  g_autofree char *base =
+      g_strndup (family->name, derate_metrics_base_length (family->name, family->type));
+  DerateMetricFamily *known = g_hash_table_lookup (registry->by_base, base);
 
-  if (known != NULL && strcmp (known->name, family->name) == 0 &&
-      derate_metric_family_equal (known, family))
+  if (known != NULL && derate_metric_family_equal (known, family))
     return known;
-  if (known != NULL)
+  if (known != NULL ||
+      derate_metrics_clashes (family->name, family->type, look_up_type, registry, scratch))
     {
       g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_METRIC,
                    "metric %s: %s is there already, with another type, help, labels or bounds",
-                   family->name, known->name);
+                   family->name, known != NULL ? known->name : scratch->str);
       return NULL;
     }
   g_ptr_array_add (registry->families, derate_metric_family_ref (family));
-  claim_names (registry, family);
+  g_hash_table_insert (registry->by_base, g_steal_pointer (&base), family);
   return family;
 }
 

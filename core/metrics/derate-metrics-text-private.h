@@ -59,10 +59,20 @@ void derate_metrics_append_histogram (GString                      *out,
                                       const char                   *labels,
                                       const DerateMetricsHistogram *histogram);
 
-/* The names that a family of this type takes for itself, in either format: the @i-th, or NULL after
- * the last. */
-char *derate_metrics_dup_claim (const char      *name,
-                                DerateMetricType type,
-                                guint            i);
+/* The name that OpenMetrics knows the family by, which no two of a rendering share. */
+gsize derate_metrics_base_length (const char      *name,
+                                  DerateMetricType type);
+
+/* Looks up a family by that name; gives its type, or UNKNOWN. */
+typedef DerateMetricType (*DerateMetricsLookup) (gpointer    data,
+                                                 const char *base);
+
+/* Whether another family has a name that a sample of this one has in either format, or a sample of
+ * that name. @scratch takes part of a name. Those of its own base are not looked for. */
+gboolean derate_metrics_clashes (const char         *name,
+                                 DerateMetricType    type,
+                                 DerateMetricsLookup lookup,
+                                 gpointer            data,
+                                 GString            *scratch);
 
 G_END_DECLS

@@ -40,9 +40,9 @@ derate_metrics_append_label (GString *labels, const char *name, const char *valu
   g_string_append_c (labels, '"');
 }
 
-/* In OpenMetrics the family of a counter is named without what its samples end in. */
-static gsize
-length_of_family (const char *name, DerateMetricType type)
+/* The family of a counter is named without what its samples end in. */
+gsize
+derate_metrics_base_length (const char *name, DerateMetricType type)
 {
   gsize length = strlen (name);
 
@@ -68,6 +68,19 @@ find_unit (const char *name, gsize length)
   return NULL;
 }
 
+/* A line, or its beginning without @text. */
+static void
+append_comment (GString *out, const char *start, const char *name, gsize length, const char *text)
+{
+  g_string_append (out, start);
+  g_string_append_len (out, name, (gssize)length);
+  g_string_append_c (out, ' ');
+  if (text == NULL)
+    return;
+  g_string_append (out, text);
+  g_string_append_c (out, '\n');
+}
+
 void
 derate_metrics_append_header (GString *out,
                               DerateMetricsFormat format,
@@ -81,19 +94,19 @@ derate_metrics_append_header (GString *out,
     [DERATE_METRIC_TYPE_HISTOGRAM] = "histogram",
   };
   gboolean open = format == DERATE_METRICS_FORMAT_OPENMETRICS;
-  int length = (int)(open ? length_of_family (name, type) : strlen (name));
-  const char *unit = open ? find_unit (name, (gsize)length) : NULL;
+  gsize length = open ? derate_metrics_base_length (name, type) : strlen (name);
+  const char *unit = open ? find_unit (name, length) : NULL;
 
   /* OpenMetrics asks for TYPE first. */
   if (open)
-    g_string_append_printf (out, "# TYPE %.*s %s\n", length, name, words[type]);
+    append_comment (out, "# TYPE ", name, length, words[type]);
   if (unit != NULL)
-    g_string_append_printf (out, "# UNIT %.*s %s\n", length, name, unit);
-  g_string_append_printf (out, "# HELP %.*s ", length, name);
+    append_comment (out, "# UNIT ", name, length, unit);
+  append_comment (out, "# HELP ", name, length, NULL);
   append_escaped (out, help, open);
   g_string_append_c (out, '\n');
   if (!open)
-    g_string_append_printf (out, "# TYPE %.*s %s\n", length, name, words[type]);
+    append_comment (out, "# TYPE ", name, length, words[type]);
 }
 
 /* Room for @n more bytes, asked for once a line. */
@@ -249,17 +262,48 @@ derate_metrics_append_histogram (GString *out,
   g_string_append_c (out, '\n');
 }
 
-char *
-derate_metrics_dup_claim (const char *name, DerateMetricType type, guint i)
-{
-  static const char *const none[] = { "", NULL };
-  static const char *const counter[] = { "", TOTAL, "_created", NULL };
-  static const char *const histogram[] = { "", "_bucket", "_sum", "_count", "_created", NULL };
-  const char *const *suffixes = type == DERATE_METRIC_TYPE_COUNTER     ? counter
-                                : type == DERATE_METRIC_TYPE_HISTOGRAM ? histogram
-                                                                       : none;
+static const char *const suffixes[] = { TOTAL, "_created", "_bucket", "_sum", "_count" };
 
-  if (suffixes[i] == NULL)
-    return NULL;
-  return g_strdup_printf ("%.*s%s", (int)length_of_family (name, type), name, suffixes[i]);
+/* Whether the samples of a type have this suffix. */
+static gboolean
+has_suffix (DerateMetricType type, guint suffix)
+{
+  switch (type)
+    {
+    case DERATE_METRIC_TYPE_COUNTER:
+      return suffix <= 1;
+    case DERATE_METRIC_TYPE_HISTOGRAM:
+      return suffix >= 1;
+    default:
+      return FALSE;
+    }
+}
+
+gboolean
+derate_metrics_clashes (const char *name,
+                        DerateMetricType type,
+                        DerateMetricsLookup lookup,
+                        gpointer data,
+                        GString *scratch)
+{
+  gsize length = derate_metrics_base_length (name, type);
+
+  for (guint i = 0; i < G_N_ELEMENTS (suffixes); i++)
+    {
+      gsize n = strlen (suffixes[i]);
+
+      g_string_truncate (scratch, 0);
+      g_string_append_len (scratch, name, (gssize)length);
+      if (length > n && strcmp (scratch->str + length - n, suffixes[i]) == 0)
+        {
+          g_string_truncate (scratch, length - n);
+          if (has_suffix (lookup (data, scratch->str), i))
+            return TRUE;
+          g_string_append (scratch, suffixes[i]);
+        }
+      g_string_append (scratch, suffixes[i]);
+      if (has_suffix (type, i) && lookup (data, scratch->str) != DERATE_METRIC_TYPE_UNKNOWN)
+        return TRUE;
+    }
+  return FALSE;
 }

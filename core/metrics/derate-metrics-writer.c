@@ -16,6 +16,7 @@
 typedef struct
 {
   char *name; /* as it is shown */
+  char *base; /* the same in OpenMetrics */
   DerateMetricType type;
   char *help;
   char **label_names; /* as they are shown */
@@ -36,8 +37,7 @@ struct _DerateMetricsWriter
 {
   DerateMetricsSettings settings;
   GPtrArray *families; /* (element-type FamilyText) */
-  GHashTable *by_name;
-  GHashTable *claims; /* names that are taken → FamilyText */
+  GHashTable *by_base; /* base → FamilyText */
   FamilyText *current; /* NULL where samples are not wanted */
   GString *labels; /* of the sample that is being written */
   GString *exemplars; /* the same */
@@ -54,6 +54,7 @@ static void
 family_text_free (FamilyText *family)
 {
   g_free (family->name);
+  g_free (family->base);
   g_free (family->help);
   g_strfreev (family->label_names);
   g_string_free (family->samples, TRUE);
@@ -69,8 +70,7 @@ derate_metrics_writer_new (const DerateMetricsSettings *settings)
   writer->settings.prefix = g_strdup (settings->prefix != NULL ? settings->prefix : "");
   writer->settings.breaker_label = g_strdup (settings->breaker_label);
   writer->families = g_ptr_array_new_with_free_func ((GDestroyNotify)family_text_free);
-  writer->by_name = g_hash_table_new (g_str_hash, g_str_equal);
-  writer->claims = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  writer->by_base = g_hash_table_new (g_str_hash, g_str_equal);
   writer->labels = g_string_new (NULL);
   writer->exemplars = g_string_new (NULL);
   derate_metrics_bounds_init (&writer->bounds);
@@ -91,8 +91,7 @@ writer_clear (gpointer data)
   g_free (writer->settings.prefix);
   g_free (writer->settings.breaker_label);
   g_ptr_array_unref (writer->families);
-  g_hash_table_unref (writer->by_name);
-  g_hash_table_unref (writer->claims);
+  g_hash_table_unref (writer->by_base);
   g_string_free (writer->labels, TRUE);
   g_string_free (writer->exemplars, TRUE);
   derate_metrics_bounds_clear (&writer->bounds);
@@ -197,7 +196,7 @@ static void
 enter_family (DerateMetricsWriter *writer, FamilyText *family)
 {
   g_ptr_array_add (writer->families, family);
-  g_hash_table_insert (writer->by_name, family->name, family);
+  g_hash_table_insert (writer->by_base, family->base, family);
 }
 
 /* FALSE and a failure where a name is none. */
@@ -243,6 +242,7 @@ derate_metrics_writer_begin_family (DerateMetricsWriter *writer,
 {
   gboolean is_process;
   g_autofree char *shown_name = NULL;
+  g_autofree char *base = NULL;
   g_auto (GStrv) shown_labels = NULL;
   FamilyText *family;
 
@@ -258,11 +258,13 @@ derate_metrics_writer_begin_family (DerateMetricsWriter *writer,
   shown_name = g_strconcat (is_process ? "" : writer->settings.prefix, name, NULL);
   shown_labels = show_labels (writer, name, label_names);
 
-  family = g_hash_table_lookup (writer->by_name, shown_name);
+  base = g_strndup (shown_name, derate_metrics_base_length (shown_name, type));
+  family = g_hash_table_lookup (writer->by_base, base);
   if (family == NULL)
     {
       family = g_new0 (FamilyText, 1);
       family->name = g_steal_pointer (&shown_name);
+      family->base = g_steal_pointer (&base);
       family->type = type;
       family->help = g_strdup (help != NULL ? help : "");
       family->n_labels = g_strv_length (shown_labels);
@@ -470,22 +472,12 @@ append_own_series (DerateMetricsWriter *writer, FamilyText *family, GString *out
     }
 }
 
-/* Whether nobody else has any of the names that this family takes. */
-static gboolean
-claim_names (DerateMetricsWriter *writer, FamilyText *family)
+static DerateMetricType
+look_up_type (gpointer data, const char *base)
 {
-  g_autoptr (GPtrArray) claims = g_ptr_array_new_with_free_func (g_free);
-  char *claim;
+  FamilyText *family = g_hash_table_lookup (((DerateMetricsWriter *)data)->by_base, base);
 
-  for (guint i = 0; (claim = derate_metrics_dup_claim (family->name, family->type, i)) != NULL; i++)
-    {
-      g_ptr_array_add (claims, claim);
-      if (g_hash_table_contains (writer->claims, claim))
-        return FALSE;
-    }
-  while (claims->len > 0)
-    g_hash_table_add (writer->claims, g_ptr_array_steal_index (claims, claims->len - 1));
-  return TRUE;
+  return family != NULL ? family->type : DERATE_METRIC_TYPE_UNKNOWN;
 }
 
 void
@@ -495,7 +487,6 @@ derate_metrics_writer_add_family (DerateMetricsWriter *writer, DerateMetricFamil
                                            (const char *const *)family->label_names))
     return;
   writer->current->own = family;
-  claim_names (writer, writer->current);
 }
 
 gboolean
@@ -506,13 +497,14 @@ derate_metrics_writer_take (DerateMetricsWriter *writer, DerateMetricsWriter *pa
   if (part->failure != NULL)
     return FALSE;
   part->current = NULL;
-  g_hash_table_remove_all (part->by_name);
+  g_hash_table_remove_all (part->by_base);
   while (part->families->len > 0)
     {
       FamilyText *family = g_ptr_array_steal_index (part->families, 0);
-      FamilyText *known = g_hash_table_lookup (writer->by_name, family->name);
+      FamilyText *known = g_hash_table_lookup (writer->by_base, family->base);
 
-      if (known == NULL && claim_names (writer, family))
+      if (known == NULL && !derate_metrics_clashes (family->name, family->type, look_up_type,
+                                                    writer, writer->labels))
         {
           enter_family (writer, family);
           continue;

@@ -54,17 +54,24 @@ read_stat (double stat[N_STAT])
   return TRUE;
 }
 
-/* When the machine was started, in seconds since 1970. */
-static double
+/* When the machine was started, in seconds since 1970. Read once: the file is long. */
+static gint64
 read_boot_time (void)
 {
+  static gint64 boot_time; /* -1: unknown */
+  gint64 known = __atomic_load_n (&boot_time, __ATOMIC_RELAXED);
   g_autofree char *text = NULL;
   const char *line;
 
-  if (!g_file_get_contents ("/proc/stat", &text, NULL, NULL))
-    return 0;
-  line = strstr (text, "\nbtime ");
-  return line != NULL ? g_ascii_strtod (line + strlen ("\nbtime "), NULL) : 0;
+  if (known != 0)
+    return known;
+  if (g_file_get_contents ("/proc/stat", &text, NULL, NULL) &&
+      (line = strstr (text, "\nbtime ")) != NULL)
+    known = g_ascii_strtoll (line + strlen ("\nbtime "), NULL, 10);
+  else
+    known = -1;
+  __atomic_store_n (&boot_time, known, __ATOMIC_RELAXED);
+  return known;
 }
 
 static guint
@@ -104,7 +111,7 @@ static void
 write_stat (DerateMetricsWriter *writer)
 {
   double ticks = (double)sysconf (_SC_CLK_TCK);
-  double boot_time = read_boot_time ();
+  gint64 boot_time = read_boot_time ();
   double stat[N_STAT];
 
   if (!read_stat (stat))
@@ -119,7 +126,7 @@ write_stat (DerateMetricsWriter *writer)
   if (boot_time > 0)
     write_one (writer, "process_start_time_seconds", DERATE_METRIC_TYPE_GAUGE,
                "Start time of the process since the Unix epoch in seconds.",
-               boot_time + stat[STAT_START_TIME] / ticks);
+               (double)boot_time + stat[STAT_START_TIME] / ticks);
 }
 
 static void

@@ -104,12 +104,14 @@ def install_peers():
 def measure_peers(name):
     """{case: [(ns, peer), fastest first]}"""
     script = BENCH / "peers" / f"{name}.mjs"
+    program = BUILD / "tests" / "bench" / f"peer-{name}"
     folder = install_peers() if script.exists() else None
+    lines = output_of("node", script, cwd=folder).stdout.splitlines() if folder else []
+    lines += output_of(program).stdout.splitlines() if program.exists() else []
     peers = {}
-    if folder is not None:
-        for line in output_of("node", script, cwd=folder).stdout.splitlines():
-            case, peer, ns = line.split("\t")
-            peers.setdefault(case, []).append((float(ns), peer))
+    for line in lines:
+        case, peer, ns = line.split("\t")
+        peers.setdefault(case, []).append((float(ns), peer))
     return {case: sorted(rows) for case, rows in peers.items()}
 
 
@@ -131,7 +133,8 @@ class Row:
         words = line.split("\t")
         self.kind, self.name, self.threads, self.floor = words[0], words[1], int(words[2]), words[6]
         self.ns, self.least, self.most, self.floor_ns = (float(words[i]) for i in (3, 4, 5, 7))
-        self.max_ratio, self.max_pair, self.max_ns, self.max_over = map(float, words[8:])
+        (self.max_ratio, self.max_pair, self.max_ns, self.max_over,
+         self.min_peer) = map(float, words[8:])
         self.insn, self.peers, self.budget, self.over = None, [], "", False
 
     def ratio(self):
@@ -147,6 +150,8 @@ class Row:
             value, limit, what = self.ns - self.floor_ns, self.max_over, f"ns over {self.floor}"
         elif self.threads == 1 and self.max_ns:
             value, limit, what = self.ns, self.max_ns, "ns"
+        elif self.peers and self.min_peer:
+            value, limit, what = self.ns / self.peers[0][0], 1 / self.min_peer, "x the peer"
         else:
             return
         self.over = value > limit
@@ -158,9 +163,6 @@ def run_program(program):
     rows = [Row(line) for line in output_of(program).stdout.splitlines()]
     busy, ours = (b - a for a, b in zip(before, busy_ticks()))
     others = max(busy - ours, 0) / (time.monotonic() - time_before)
-    singles = {row.name: row for row in rows if row.threads == 1}
-    for row in rows:
-        row.judge(singles[row.name])
     return rows, others
 
 
@@ -177,9 +179,11 @@ def measure(name):
         cases = {word: int(n) for kind, word, n in listed if kind == "case"}
         counted = dict(zip(cases, pool.map(
             lambda case: instructions_of(program, case, cases[case]), cases)))
+    singles = {row.name: row for row in rows if row.threads == 1}
     for row in rows:
         if row.kind == "case" and row.threads == 1:
             row.insn, row.peers = counted.get(row.name), peers.get(row.name, [])
+        row.judge(singles[row.name])
     return rows, figures, counted, others
 
 

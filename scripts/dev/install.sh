@@ -10,14 +10,14 @@ run=(build-essential meson ninja-build pkg-config python3
      libglib2.0-dev libsoup-3.0-dev libjson-glib-dev libpq-dev libhiredis-dev
      postgresql postgresql-client redis-tools dbus-daemon libglib2.0-bin ca-certificates)
 test=(spin gobject-introspection libgirepository1.0-dev python3-gi python3-dbusmock dbus
-      python3-yaml python3-pyte apache2-bin openssl
+      python3-yaml python3-pyte python3-prometheus-client apache2-bin openssl locales
       zsh fish groff-base)
 clang=(clang)
 asan=()
 tsan=(dpkg-dev libffi-dev libpcre2-dev zlib1g-dev xz-utils)
 valgrind=(valgrind libc6-dbg)
 check=(clang-format-14 shellcheck cppcheck)
-bench=(valgrind libc6-dbg)
+bench=(valgrind libc6-dbg prometheus-cpp-dev)
 peers=(nodejs npm)
 }
 

@@ -161,6 +161,12 @@ run_row (const Row *row)
   return sum / n;
 }
 
+static double
+get_slice_ns (const Row *row)
+{
+  return row->spec->slice_ns > 0 ? row->spec->slice_ns : SLICE_NS;
+}
+
 /* How often, for a slice of one thread to last long enough. */
 static void
 calibrate (Row *row)
@@ -171,10 +177,10 @@ calibrate (Row *row)
   for (row->n = 16; row->n < G_GUINT64_CONSTANT (1) << 40; row->n *= 2)
     {
       ns = run_slice (row, &disturbed);
-      if (ns * (double)row->n > (disturbed ? 8 * SLICE_NS : SLICE_NS / 4))
+      if (ns * (double)row->n > (disturbed ? 8 : 0.25) * get_slice_ns (row))
         break;
     }
-  row->n = MAX ((guint64)(SLICE_NS / ns), 1);
+  row->n = MAX ((guint64)(get_slice_ns (row) / ns), 1);
 }
 
 static void
@@ -238,11 +244,11 @@ print_rows (GArray *rows, guint n_floors)
       const BenchCase *spec = row->spec;
       const Row *floor = find_row (rows, spec->floor, 1);
 
-      g_print ("%s\t%s\t%u\t%.3f\t%.3f\t%.3f\t%s\t%.3f\t%g\t%g\t%g\t%g\n",
+      g_print ("%s\t%s\t%u\t%.3f\t%.3f\t%.3f\t%s\t%.3f\t%g\t%g\t%g\t%g\t%g\n",
                i < n_floors ? "floor" : "case", spec->name, row->threads, row->ns[ROUNDS / 2],
                row->ns[0], row->ns[ROUNDS - 1], floor != NULL ? spec->floor : "",
                floor != NULL ? floor->ns[ROUNDS / 2] : 0, spec->max_ratio, spec->max_pair,
-               spec->max_ns, spec->max_over);
+               spec->max_ns, spec->max_over, spec->min_peer);
     }
 }
 
@@ -252,11 +258,11 @@ print_samples (const BenchCase *spec, const double *ns, const double *floor_ns)
   guint n = spec->samples;
   guint p99 = n * 99 / 100;
 
-  g_print ("case\t%s\t1\t%.0f\t%.0f\t%.0f\t%s\t%.0f\t0\t0\t%g\t%g\n", spec->name, ns[n / 2], ns[0],
-           ns[n - 1], spec->floor, floor_ns[n / 2], spec->max_ns, spec->max_over);
+  g_print ("case\t%s\t1\t%.0f\t%.0f\t%.0f\t%s\t%.0f\t0\t0\t%g\t%g\t0\n", spec->name, ns[n / 2],
+           ns[0], ns[n - 1], spec->floor, floor_ns[n / 2], spec->max_ns, spec->max_over);
   if (n >= MIN_SAMPLES_P99)
-    g_print ("case\t%s-p99\t1\t%.0f\t%.0f\t%.0f\t%s-p99\t%.0f\t0\t0\t0\t0\n", spec->name, ns[p99],
-             ns[0], ns[n - 1], spec->floor, floor_ns[p99]);
+    g_print ("case\t%s-p99\t1\t%.0f\t%.0f\t%.0f\t%s-p99\t%.0f\t0\t0\t0\t0\t0\n", spec->name,
+             ns[p99], ns[0], ns[n - 1], spec->floor, floor_ns[p99]);
 }
 
 static double

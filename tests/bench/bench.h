@@ -22,6 +22,9 @@ typedef struct
   double max_pair; /* with two threads, over the same with one */
   double max_ns;
   double max_over; /* ns more than the floor */
+  double min_peer; /* how often this takes place while the fastest peer does it once */
+
+  double slice_ns; /* how long it is done to be measured once; 0: 4e6 */
 
   guint counted; /* how often it is done for its instructions to be counted; 0: 4000 */
 
@@ -57,6 +60,9 @@ long bench_count_preemptions (void);
 /* Keeps this thread to one of the processors that the program began with, and lets it go. */
 void bench_pin (guint which);
 void bench_unpin (void);
+
+/* How often malloc was asked for memory until now, in a program that has bench-malloc.c. */
+guint64 bench_count_allocations (void);
 
 /* Bytes given out by malloc at this moment, in all threads. */
 gsize bench_allocated (void);

@@ -3,35 +3,10 @@
 
 #include <derate.h>
 
+#include "bench.h"
+
 static GVariant *answer;
 static DerateRequest *request;
-static guint64 n_allocations; /* while one thread runs */
-
-/* In place of the C library's own. */
-extern void *__libc_malloc (size_t size);
-extern void *__libc_calloc (size_t n, size_t size);
-extern void *__libc_realloc (void *memory, size_t size);
-
-void *
-malloc (size_t size)
-{
-  n_allocations++;
-  return __libc_malloc (size);
-}
-
-void *
-calloc (size_t n, size_t size)
-{
-  n_allocations++;
-  return __libc_calloc (n, size);
-}
-
-void *
-realloc (void *memory, size_t size)
-{
-  n_allocations++;
-  return __libc_realloc (memory, size);
-}
 
 /* Retry, breaker, timeout, bulkhead, and what a drill would delay. */
 gpointer
@@ -77,11 +52,11 @@ double
 bench_pipeline_count_allocations (void)
 {
   gpointer pipeline = bench_pipeline_new ();
-  guint64 before = n_allocations;
+  guint64 before = bench_count_allocations ();
   double n;
 
   bench_pipeline_call (pipeline, 1000);
-  n = (double)(n_allocations - before);
+  n = (double)(bench_count_allocations () - before);
   g_object_unref (pipeline);
   return n;
 }

@@ -19,6 +19,7 @@ NUMBERS = {
                       32, 33, 35, 46, 47],
         "trap": range(1, 6),
         "ahead": [1, 2, 4, 5, 6, 7, 8, 11, 12, 13]},
+    "behaviours-metrics.tsv": {"behaviour": [35, 37, 38, 41, 43], "trap": [22, 23, 25]},
 }
 CASE = re.compile(r"/(\w+)/(behaviour|trap|ahead)/(\d\d)-[^ ]+")
 IN_C = re.compile(r'"/(\w+)/(behaviour|trap|ahead)/(\d\d)-[^"]+"')

@@ -179,8 +179,9 @@ write_no_number (DerateMetricsWriter *writer, gpointer data)
 static void
 write_twice (DerateMetricsWriter *writer, gpointer data)
 {
-  write_gauge (writer, "half_total", 1);
-  write_counter (writer, 1);
+  write_gauge (writer, "half", 1);
+  g_assert_false (derate_metrics_writer_begin_family (writer, "half", DERATE_METRIC_TYPE_HISTOGRAM,
+                                                      "Help.", NULL));
 }
 
 static void
@@ -485,6 +486,67 @@ test_concurrent (void)
                     ==, N_OBSERVERS * N_OBSERVATIONS);
 }
 
+/* Collectors that come and go while others read: what one has is gone with it. */
+static void
+write_owned (DerateMetricsWriter *writer, gpointer data)
+{
+  write_gauge (writer, "owned", *(double *)data);
+}
+
+static gpointer
+come_and_go (gpointer data)
+{
+  Party *party = data;
+
+  for (guint i = 0; i < 300; i++)
+    {
+      double *own = g_new (double, 1);
+      TestCollector *collector;
+
+      *own = i;
+      collector = test_collector_add (party->registry, write_owned, own);
+      g_object_set_data_full (G_OBJECT (collector), "own", own, g_free);
+      if (i % 3 == 0)
+        g_free (derate_metrics_registry_render (party->registry));
+      derate_metrics_registry_remove_collector (party->registry,
+                                                DERATE_METRICS_COLLECTOR (collector));
+      g_object_unref (collector);
+    }
+  g_atomic_int_set (party->is_over, TRUE);
+  return NULL;
+}
+
+static gpointer
+read_errors (gpointer data)
+{
+  Party *party = data;
+  guint64 errors = 0;
+
+  while (!g_atomic_int_get (party->is_over))
+    {
+      g_autofree char *text = derate_metrics_registry_render (party->registry);
+      guint64 now = read_value (text, ERRORS);
+
+      g_assert_cmpuint (now, >=, errors);
+      errors = now;
+    }
+  return NULL;
+}
+
+static void
+test_removed_meanwhile (void)
+{
+  g_autoptr (DerateMetricsRegistry) registry = derate_metrics_registry_new ();
+  g_autoptr (TestCollector) failing = test_collector_add (registry, fail, NULL);
+  int is_over = FALSE;
+  Party party = { registry, NULL, NULL, 0, &is_over };
+  GThread *reader = g_thread_new ("reader", read_errors, &party);
+  GThread *thread = g_thread_new ("owner", come_and_go, &party);
+
+  g_thread_join (thread);
+  g_thread_join (reader);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -496,8 +558,9 @@ main (int argc, char **argv)
   g_test_add_func ("/metrics/behaviour/41-fails", test_fails);
   g_test_add_func ("/metrics/behaviour/41-removes-itself", test_removes_itself);
   g_test_add_func ("/metrics/behaviour/41-renders-within", test_renders_within);
-  g_test_add_func ("/metrics/shared", test_shared);
+  g_test_add_func ("/metrics/trap/25-shared", test_shared);
   g_test_add_func ("/metrics/dropped", test_dropped);
+  g_test_add_func ("/metrics/behaviour/43-removed-meanwhile", test_removed_meanwhile);
   g_test_add_func ("/metrics/trap/23-concurrent", test_concurrent);
   return g_test_run ();
 }
