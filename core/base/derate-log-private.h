@@ -20,4 +20,7 @@ void derate_log_event (GLogLevelFlags level,
  * event. One for the process. */
 void derate_log_set_request_id_func (const char *(*func) (void));
 
+/* That id, for an exemplar beside a number; NULL for none. */
+const char *derate_log_get_request_id (void);
+
 G_END_DECLS

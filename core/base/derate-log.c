@@ -44,6 +44,14 @@ derate_log_set_request_id_func (const char *(*func) (void))
   __atomic_store_n (&get_request_id, func, __ATOMIC_RELEASE);
 }
 
+const char *
+derate_log_get_request_id (void)
+{
+  const char *(*func) (void) = __atomic_load_n (&get_request_id, __ATOMIC_ACQUIRE);
+
+  return func != NULL ? func () : NULL;
+}
+
 static const char *
 find_message_id (const char *event)
 {
@@ -100,7 +108,6 @@ derate_log_event (GLogLevelFlags level,
   g_autoptr (GPtrArray) texts = NULL;
   GLogField fields[MAX_FIELDS];
   gsize n = 0;
-  const char *(*get_id) (void) = __atomic_load_n (&get_request_id, __ATOMIC_ACQUIRE);
   const char *key;
   va_list args;
 
@@ -115,8 +122,7 @@ derate_log_event (GLogLevelFlags level,
   add_field (fields, &n, "MESSAGE_ID", find_message_id (event));
   add_field (fields, &n, DERATE_FIELD_EVENT, event);
   add_field (fields, &n, DERATE_FIELD_COMPONENT, component);
-  if (get_id != NULL)
-    add_field (fields, &n, DERATE_FIELD_REQUEST_ID, get_id ());
+  add_field (fields, &n, DERATE_FIELD_REQUEST_ID, derate_log_get_request_id ());
 
   va_start (args, message);
   while ((key = va_arg (args, const char *)) != NULL)

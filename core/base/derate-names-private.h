@@ -61,6 +61,9 @@
 #define DERATE_EVENT_CONFIG_REFUSED "config_refused"
 #define DERATE_EVENT_COLLECTOR_FAILED "metrics_collector_failed"
 
+/* The label of an exemplar that is a request's id: what Grafana looks for. */
+#define DERATE_EXEMPLAR_LABEL "trace_id"
+
 /* Log fields */
 #define DERATE_FIELD_EVENT "EVENT"
 #define DERATE_FIELD_COMPONENT "COMPONENT"

@@ -4,6 +4,8 @@
 #include "derate-clock-private.h"
 #include "derate-error.h"
 #include "derate-histogram-private.h"
+#include "derate-log-private.h"
+#include "derate-names-private.h"
 
 /* How a call is let through, and what its end does. */
 
@@ -305,6 +307,17 @@ count_locked (DerateBreaker *self, DerateOutcome outcome, gboolean slow, gboolea
     self->failures++;
 }
 
+/* Apart from the way of those that are not slow. */
+G_NO_INLINE static void
+keep_exemplar (DerateHistogram *durations, GTimeSpan span)
+{
+  const char *id = derate_log_get_request_id ();
+
+  if (id != NULL)
+    derate_histogram_keep_exemplar (durations, (double)span / G_USEC_PER_SEC, DERATE_EXEMPLAR_LABEL,
+                                    id);
+}
+
 /* Whether a call that took so long was slow. */
 G_ALWAYS_INLINE static inline gboolean
 measure (DerateBreaker *self, GTimeSpan span)
@@ -312,9 +325,13 @@ measure (DerateBreaker *self, GTimeSpan span)
   GTimeSpan slow_after = __atomic_load_n (&self->slow_after, __ATOMIC_RELAXED);
   DerateHistogram *durations = __atomic_load_n (&self->durations, __ATOMIC_ACQUIRE);
 
+  gboolean slow = slow_after > 0 && span >= slow_after;
+
   if (durations != NULL)
     derate_histogram_count_span (durations, span);
-  return slow_after > 0 && span >= slow_after;
+  if (G_UNLIKELY (slow) && durations != NULL)
+    keep_exemplar (durations, span);
+  return slow;
 }
 
 /* Whether one more good success is only to be counted by its thread. */

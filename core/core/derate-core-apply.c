@@ -368,6 +368,9 @@ derate_core_apply_config (DerateCore *core,
   core->rules_mode = plan->rules_mode;
   core->features = g_ptr_array_ref (plan->features);
   apply_recovery (core);
+  derate_fallback_usage_set_aliases (core->fallback_usage,
+                                     derate_config_get_boolean (config, "derate", "metrics-aliases",
+                                                                FALSE));
   if (old == NULL)
     apply_state_dir (core);
   return derate_core_update_inputs (core, error);

@@ -52,6 +52,7 @@ struct _DerateFallbackUsage
   DerateClock *clock;
   GMutex mutex;
   GPtrArray *entries; /* (element-type Entry) */
+  int aliases; /* atomic */
 };
 
 static void collector_iface_init (DerateMetricsCollectorInterface *iface);
@@ -199,6 +200,36 @@ log_used (const Entry *entry, DerateFallbackReason reason, guint64 count)
                     DERATE_FIELD_COUNT, count_text, NULL);
 }
 
+/* With the call it stood in for, where that has an id. */
+static void
+observe (Entry *entry, double seconds)
+{
+  const char *id = derate_log_get_request_id ();
+
+  if (id != NULL)
+    derate_histogram_observe_with_exemplar (entry->duration, seconds, DERATE_EXEMPLAR_LABEL, id);
+  else
+    derate_histogram_observe (entry->duration, seconds);
+}
+
+/**
+ * derate_fallback_usage_set_aliases:
+ * @usage: a record
+ * @aliases: whether to
+ *
+ * Shows `circuit_breaker_fallback_used_total` once more as `circuit_breaker_fallback_calls_total`,
+ * for boards that know it by that name. The key `metrics-aliases` sets it; default %FALSE.
+ *
+ * Since: 1.0
+ */
+void
+derate_fallback_usage_set_aliases (DerateFallbackUsage *usage, gboolean aliases)
+{
+  g_return_if_fail (DERATE_IS_FALLBACK_USAGE (usage));
+
+  g_atomic_int_set (&usage->aliases, aliases);
+}
+
 /**
  * derate_fallback_usage_note:
  * @usage: a record
@@ -227,7 +258,7 @@ derate_fallback_usage_note (DerateFallbackUsage *usage,
   g_return_if_fail (name != NULL && strategy != NULL);
 
   entry = ensure_entry (usage, name, strategy);
-  derate_histogram_observe (entry->duration, (double)duration / G_TIME_SPAN_SECOND);
+  observe (entry, (double)duration / G_TIME_SPAN_SECOND);
   if (!answered)
     {
       derate_counter_inc (entry->failures);
@@ -293,12 +324,11 @@ derate_fallback_usage_get_count (DerateFallbackUsage *usage, const char *name)
 }
 
 static void
-write_used (GPtrArray *entries, DerateMetricsWriter *writer)
+write_used (GPtrArray *entries, DerateMetricsWriter *writer, const char *family)
 {
   static const char *const labels[] = { "name", "strategy", "reason", NULL };
 
-  derate_metrics_writer_begin_family (writer, "circuit_breaker_fallback_used_total",
-                                      DERATE_METRIC_TYPE_COUNTER,
+  derate_metrics_writer_begin_family (writer, family, DERATE_METRIC_TYPE_COUNTER,
                                       "Answers that a fallback gave, by reason.", labels);
   for (guint i = 0; i < entries->len; i++)
     {
@@ -365,9 +395,12 @@ static void
 derate_fallback_usage_collect (DerateMetricsCollector *collector, DerateMetricsWriter *writer)
 {
   static const char *const labels[] = { "name", "strategy", NULL };
-  g_autoptr (GPtrArray) entries = copy_entries (DERATE_FALLBACK_USAGE (collector));
+  DerateFallbackUsage *usage = DERATE_FALLBACK_USAGE (collector);
+  g_autoptr (GPtrArray) entries = copy_entries (usage);
 
-  write_used (entries, writer);
+  write_used (entries, writer, "circuit_breaker_fallback_used_total");
+  if (g_atomic_int_get (&usage->aliases))
+    write_used (entries, writer, "circuit_breaker_fallback_calls_total");
   write_failures (entries, writer, labels);
   write_duration (entries, writer, labels);
   write_last_used (entries, writer, labels);

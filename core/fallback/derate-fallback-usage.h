@@ -27,6 +27,10 @@ void derate_fallback_usage_add (DerateFallbackUsage *usage,
                                 const char          *strategy);
 
 DERATE_AVAILABLE_IN_1_0
+void derate_fallback_usage_set_aliases (DerateFallbackUsage *usage,
+                                        gboolean             aliases);
+
+DERATE_AVAILABLE_IN_1_0
 void derate_fallback_usage_note (DerateFallbackUsage *usage,
                                  const char          *name,
                                  const char          *strategy,

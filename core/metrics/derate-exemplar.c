@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "derate-clock.h"
 #include "derate-metrics-text-private.h"
 #include "derate-number-private.h"
 
@@ -47,7 +48,7 @@ exemplar_new (double value, const char *label, const char *text)
   Exemplar *exemplar = g_malloc (sizeof *exemplar + label_size + text_size);
 
   exemplar->value = value;
-  exemplar->time = g_get_real_time ();
+  exemplar->time = derate_clock_get_real_time (derate_clock_get_system ());
   memcpy (exemplar->label, label, label_size);
   memcpy (exemplar->label + label_size, text, text_size);
   return exemplar;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-metrics-rendering-private.h"
 
+#include "derate-clock.h"
 #include "derate-log-private.h"
 #include "derate-names-private.h"
 
@@ -34,6 +35,7 @@ typedef struct
 typedef struct
 {
   GTask *task;
+  DerateMetricsRenderer *renderer;
   GSource *watch;
   GBytes *bytes;
 } Waiter;
@@ -67,6 +69,14 @@ struct _DerateMetricsRenderer
 };
 
 static void work (gpointer data, gpointer unused);
+
+/* The machine's time, also where a program's core has a clock of its own: what a collector waits
+ * for is real. */
+static gint64
+read_clock (void)
+{
+  return derate_clock_get_time (derate_clock_get_system ());
+}
 
 static void
 entry_clear (gpointer data)
@@ -106,6 +116,7 @@ waiter_free (gpointer data)
 
   g_source_destroy (waiter->watch);
   g_source_unref (waiter->watch);
+  derate_metrics_renderer_unref (waiter->renderer);
   g_clear_pointer (&waiter->bytes, g_bytes_unref);
   g_object_unref (waiter->task);
   g_free (waiter);
@@ -268,7 +279,7 @@ take_run_locked (Rendering *rendering)
       if (!run->entry->is_stuck)
         {
           run->state = RUN_RUNNING;
-          run->begun = g_get_monotonic_time ();
+          run->begun = read_clock ();
           return run;
         }
       run->state = RUN_SKIPPED;
@@ -417,7 +428,7 @@ work (gpointer data, gpointer unused)
 static gboolean
 look_locked (DerateMetricsRenderer *renderer, Rendering *rendering)
 {
-  gint64 now = g_get_monotonic_time ();
+  gint64 now = read_clock ();
   gboolean has_waiting = FALSE;
   guint n_busy = 0;
   guint n_fresh = 0;
@@ -464,7 +475,11 @@ look (DerateMetricsRenderer *renderer)
 static gboolean
 on_watch (gpointer data)
 {
-  look (data);
+  Waiter *waiter = data;
+
+  look (waiter->renderer);
+  derate_clock_source_set_deadline (derate_clock_get_system (), waiter->watch,
+                                    read_clock () + waiter->renderer->patience);
   return G_SOURCE_CONTINUE;
 }
 
@@ -483,8 +498,7 @@ derate_metrics_renderer_render (DerateMetricsRenderer *renderer, DerateMetricsFo
 
   g_mutex_lock (&renderer->mutex);
   while (!rendering->is_delivered)
-    if (!g_cond_wait_until (&renderer->cond, &renderer->mutex,
-                            g_get_monotonic_time () + renderer->patience))
+    if (!g_cond_wait_until (&renderer->cond, &renderer->mutex, read_clock () + renderer->patience))
       {
         g_mutex_unlock (&renderer->mutex);
         look (renderer);
@@ -505,9 +519,10 @@ derate_metrics_renderer_start (DerateMetricsRenderer *renderer,
   Rendering *next;
 
   waiter->task = task;
-  waiter->watch = g_timeout_source_new ((guint)(renderer->patience / 1000));
-  g_source_set_callback (waiter->watch, on_watch, renderer_ref (renderer),
-                         (GDestroyNotify)derate_metrics_renderer_unref);
+  waiter->renderer = renderer_ref (renderer);
+  waiter->watch =
+      derate_clock_source_new (derate_clock_get_system (), read_clock () + renderer->patience);
+  g_source_set_callback (waiter->watch, on_watch, waiter, NULL);
   g_source_attach (waiter->watch, g_task_get_context (task));
 
   g_mutex_lock (&renderer->mutex);
