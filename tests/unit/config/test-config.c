@@ -399,6 +399,17 @@ test_check (void)
   g_assert_cmpuint (g_variant_n_children (none), ==, 0);
 }
 
+/* 63 characters are the most; see test-config-refused for 64. */
+static void
+test_longest_name (void)
+{
+  g_autofree char *name = g_strnfill (63, 'a');
+  g_autofree char *text = g_strconcat ("[service ", name, "]\n", NULL);
+  g_autoptr (DerateConfig) config = parse (text);
+
+  assert_words (derate_config_list_names (config, "service"), name);
+}
+
 static void
 test_warnings (void)
 {
@@ -445,6 +456,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/equal", test_equal);
   g_test_add_func ("/config/breaker-ways", test_breaker_ways);
   g_test_add_func ("/config/check", test_check);
+  g_test_add_func ("/config/longest-name", test_longest_name);
   g_test_add_func ("/config/warnings", test_warnings);
   for (gsize i = 0; i < G_N_ELEMENTS (breakers); i++)
     {
