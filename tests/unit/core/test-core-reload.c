@@ -360,6 +360,27 @@ test_nothing_half_applied (Fixture *f, gconstpointer services)
     }
 }
 
+static gboolean
+exposes (Fixture *f, const char *text)
+{
+  g_autofree char *metrics = derate_metrics_registry_render (derate_core_get_metrics (f->core));
+
+  return strstr (metrics, text) != NULL;
+}
+
+/* `metrics-aliases` comes and goes with the file. */
+static void
+test_aliases (Fixture *f, gconstpointer services)
+{
+  derate_fallback_usage_note (derate_core_get_fallback_usage (f->core), "cache", "cached",
+                              DERATE_FALLBACK_REASON_TIMEOUT, 5, TRUE);
+  g_assert_false (exposes (f, "fallback_calls_total"));
+  reload (f, "metrics-aliases=on\n" OLD);
+  g_assert_true (exposes (f, "circuit_breaker_fallback_calls_total{name=\"cache\""));
+  reload (f, OLD);
+  g_assert_false (exposes (f, "fallback_calls_total"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -376,6 +397,7 @@ main (int argc, char **argv)
   g_test_add ("/core/reload/breaker-mode", Fixture, OLD, set_up, test_breaker_mode, tear_down);
   g_test_add ("/core/reload/recovery-goes-on", Fixture, OLD, set_up, test_recovery_goes_on,
               tear_down);
+  g_test_add ("/core/reload/aliases", Fixture, OLD, set_up, test_aliases, tear_down);
   g_test_add ("/core/reload/told", Fixture, OLD, set_up, test_told, tear_down);
   g_test_add ("/core/reload/fixed", Fixture, OLD, set_up, test_fixed, tear_down);
   g_test_add ("/core/reload/nothing-half-applied", Fixture, OLD, set_up, test_nothing_half_applied,
