@@ -278,6 +278,17 @@ class Blocks(Terminal):
         self.make_program()
         self.assertEqual(json.loads(process.stdout.readline())["level"], "optimal")
 
+    def test_a_program_that_is_stuck_is_asked_again(self):
+        self.program.process.send_signal(signal.SIGSTOP)
+        try:
+            process = self.follow("status", "--watch", "--json")
+            silent = json.loads(process.stdout.readline())
+            self.assertEqual((silent["name"], silent["level"]), ("shop", None))
+            self.assertLess(abs(silent["silent_since"] - time.time()), 60)
+        finally:
+            self.program.process.send_signal(signal.SIGCONT)
+        self.assertEqual(json.loads(process.stdout.readline())["level"], "optimal")
+
     def test_a_reader_that_leaves_ends_it(self):
         process = self.follow("status", "--watch", "--json")
         process.stdout.readline()

@@ -9,6 +9,7 @@
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
 #define ANSWER_TIMEOUT_MS 5000
+#define RETRY_MS 1000
 
 /* Each thing is known from what the program answers once it is there, and from its signals after
  * that: what it emits before it has answered is in the answer. */
@@ -20,6 +21,7 @@ typedef struct
   GCancellable *incarnation; /* of the program: cancelled when it is gone */
   gboolean objects_known;
   gboolean manager_known;
+  gboolean complained;
 } Monitor;
 
 static gboolean as_json;
@@ -145,6 +147,18 @@ take_manager (Monitor *monitor, GVariant *properties)
   monitor->holds = g_steal_pointer (&holds);
 }
 
+static void ask_all (Monitor *monitor);
+
+static gboolean
+on_retry (gpointer data)
+{
+  Monitor *monitor = data;
+
+  if (monitor->incarnation != NULL && !monitor->manager_known)
+    ask_all (monitor);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 on_manager (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -159,9 +173,13 @@ on_manager (GObject *source, GAsyncResult *result, gpointer data)
     return;
   if (reply == NULL)
     {
-      deratectl_fail (error);
+      if (!monitor->complained)
+        deratectl_fail (error);
+      monitor->complained = TRUE;
+      g_timeout_add (RETRY_MS, on_retry, monitor);
       return;
     }
+  monitor->complained = FALSE;
   monitor->manager_known = TRUE;
   properties = g_variant_get_child_value (reply, 0);
   g_variant_lookup (properties, "Level", "&s", &level);
@@ -210,15 +228,21 @@ forget_incarnation (Monitor *monitor)
 }
 
 static void
+ask_all (Monitor *monitor)
+{
+  ask (monitor, PROPERTIES, "GetAll", g_variant_new ("(s)", DERATECTL_MANAGER), "(a{sv})",
+       on_manager);
+  ask (monitor, OBJECT_MANAGER, "GetManagedObjects", NULL, "(a{oa{sa{sv}}})", on_objects);
+}
+
+static void
 on_came (gpointer data)
 {
   Monitor *monitor = data;
 
   forget_incarnation (monitor);
   monitor->incarnation = g_cancellable_new ();
-  ask (monitor, PROPERTIES, "GetAll", g_variant_new ("(s)", DERATECTL_MANAGER), "(a{sv})",
-       on_manager);
-  ask (monitor, OBJECT_MANAGER, "GetManagedObjects", NULL, "(a{oa{sa{sv}}})", on_objects);
+  ask_all (monitor);
 }
 
 static void

@@ -15,8 +15,9 @@
  * dumps; its signals only say when to ask. */
 
 #define ANSWER_TIMEOUT_MS 5000
-/* A program that flaps is asked no more often. */
+/* A program that flaps is asked no more often, and one that did not answer again after a while. */
 #define PAUSE_MS 100
+#define RETRY_MS 1000
 
 typedef struct
 {
@@ -30,6 +31,7 @@ typedef struct
   char *trouble; /* why it did not answer */
   double silent_since; /* 0: it is there */
   gboolean gone;
+  GCancellable *incarnation; /* of the program: cancelled when it is gone */
   gboolean asking;
   gboolean ask_again;
   gint64 asked;
@@ -185,6 +187,16 @@ show (Watch *watch)
 
 static void ask (Watch *watch);
 
+static gboolean
+on_pause_over (gpointer data)
+{
+  Watch *watch = data;
+
+  watch->pause = 0;
+  ask (watch);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 take_answer (Watch *watch, GVariant *reply)
 {
@@ -212,9 +224,9 @@ on_answer (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (GVariant) reply =
       g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
 
-  watch->asking = FALSE;
-  if (watch->gone) /* an answer from before */
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
+  watch->asking = FALSE;
   if (reply != NULL)
     take_answer (watch, reply);
   else
@@ -226,18 +238,10 @@ on_answer (GObject *source, GAsyncResult *result, gpointer data)
         watch->silent_since = get_now ();
     }
   show (watch);
-  if (watch->ask_again)
+  if (reply == NULL && watch->pause == 0)
+    watch->pause = g_timeout_add (RETRY_MS, on_pause_over, watch);
+  else if (watch->ask_again)
     ask (watch);
-}
-
-static gboolean
-on_pause_over (gpointer data)
-{
-  Watch *watch = data;
-
-  watch->pause = 0;
-  ask (watch);
-  return G_SOURCE_REMOVE;
 }
 
 /* At once, but one question at a time. */
@@ -261,7 +265,17 @@ ask (Watch *watch)
   g_dbus_connection_call (watch->program->bus, watch->program->bus_name, DERATECTL_PATH,
                           DERATECTL_MANAGER, "Dump", g_variant_new ("(s)", "status"),
                           G_VARIANT_TYPE ("(s)"), G_DBUS_CALL_FLAGS_NO_AUTO_START,
-                          ANSWER_TIMEOUT_MS, NULL, on_answer, watch);
+                          ANSWER_TIMEOUT_MS, watch->incarnation, on_answer, watch);
+}
+
+static void
+forget_incarnation (Watch *watch)
+{
+  if (watch->incarnation != NULL)
+    g_cancellable_cancel (watch->incarnation);
+  g_clear_object (&watch->incarnation);
+  watch->asking = FALSE;
+  watch->ask_again = FALSE;
 }
 
 static void
@@ -269,6 +283,8 @@ on_came (gpointer data)
 {
   Watch *watch = data;
 
+  forget_incarnation (watch);
+  watch->incarnation = g_cancellable_new ();
   watch->gone = FALSE;
   ask (watch);
 }
@@ -278,6 +294,7 @@ on_gone (gpointer data)
 {
   Watch *watch = data;
 
+  forget_incarnation (watch);
   watch->gone = TRUE;
   watch->silent_since = get_now ();
   g_clear_pointer (&watch->trouble, g_free);
@@ -353,6 +370,7 @@ deratectl_watch (DeratectlProgram *program, gboolean as_json)
   watch.live = !as_json && deratectl_terminal_is_live ();
   done = watch.live ? watch_live (&watch, &follower, &error)
                     : deratectl_follow (program, loop, &follower, &watch, &error);
+  forget_incarnation (&watch);
   g_clear_object (&watch.status);
   g_free (watch.json);
   g_free (watch.told);
