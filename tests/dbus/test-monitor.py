@@ -31,11 +31,15 @@ class Monitor(busworld.BusTestCase):
         first = self.next(process)
         self.assertEqual((first["event"], first["name"], first["there"], first["level"]),
                          ("program", "shop", True, "optimal"))
-        ident = hold(self.connection, level="optimal")  # what is asked first is answered first
-        call(self.connection, "Release", "(s)", ident)
-        while self.next(process).get("change") != "over":
-            pass
+        self.let_it_know(process)
         return process
+
+    def let_it_know(self, process):
+        """Until the state of everything is known: what is asked first is answered first."""
+        ident = hold(self.connection, level="optimal")
+        call(self.connection, "Release", "(s)", ident)
+        while "over" not in process.stdout.readline():
+            pass
 
     def next(self, process):
         event = json.loads(process.stdout.readline())
@@ -114,6 +118,7 @@ class Monitor(busworld.BusTestCase):
     def test_in_words(self):
         process = self.follow()
         self.assertRegex(process.stdout.readline(), r"^\d\d:\d\d:\d\d  program  shop there, optimal$")
+        self.let_it_know(process)
         self.program.ask("fail s3 3")
         lines = sorted(process.stdout.readline()[10:] for _ in range(3))
         self.assertEqual(lines, ["breaker  s3 open, was closed\n",
@@ -140,6 +145,7 @@ class Monitor(busworld.BusTestCase):
         finally:
             self.program.process.send_signal(signal.SIGCONT)
         self.assert_members(self.next(process), event="program", there=True, level="optimal")
+        self.let_it_know(process)
         self.program.ask("fail s3 3")
         self.take(process, "level", "service", "breaker")
 
