@@ -40,6 +40,7 @@ static const GDBusErrorEntry entries[] = {
   ENTRY (RAMPING, "Ramping"),
   ENTRY (LEVEL, "Level"),
   ENTRY (HOLD, "Hold"),
+  ENTRY (NO_SUCH_DRILL, "NoSuchDrill"),
 #undef ENTRY
 };
 

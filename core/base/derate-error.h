@@ -38,8 +38,8 @@ G_BEGIN_DECLS
  * @DERATE_ERROR_NO_SUCH_SERVICE: no service of that name
  * @DERATE_ERROR_NO_SUCH_BREAKER: no breaker of that name
  * @DERATE_ERROR_NO_SUCH_PLUGIN: no plugin of that name
- * @DERATE_ERROR_NOT_OWNER: the hold is another caller's
- * @DERATE_ERROR_LIMIT_EXCEEDED: too many of them
+ * @DERATE_ERROR_NOT_OWNER: the hold or drill is another caller's
+ * @DERATE_ERROR_LIMIT_EXCEEDED: too many of them; or a drill would make the level too bad
  * @DERATE_ERROR_INVALID_TTL: a time to live outside its bounds
  * @DERATE_ERROR_INVALID_REASON: a reason or a name that is empty or too long
  * @DERATE_ERROR_EXISTS: the name is taken
@@ -47,6 +47,7 @@ G_BEGIN_DECLS
  * @DERATE_ERROR_RAMPING: refused: the breaker has closed and does not let every call through yet
  * @DERATE_ERROR_LEVEL: refused: the level does not allow it
  * @DERATE_ERROR_HOLD: refused: an operator's hold does not allow it
+ * @DERATE_ERROR_NO_SUCH_DRILL: no drill of that id
  *
  * What can go wrong.
  *
@@ -84,6 +85,7 @@ typedef enum
   DERATE_ERROR_RAMPING,
   DERATE_ERROR_LEVEL,
   DERATE_ERROR_HOLD,
+  DERATE_ERROR_NO_SUCH_DRILL,
 } DerateError;
 
 DERATE_AVAILABLE_IN_1_0

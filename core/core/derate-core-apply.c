@@ -373,6 +373,8 @@ derate_core_apply_config (DerateCore *core,
                                                                 FALSE));
   if (old == NULL)
     apply_state_dir (core);
+  else
+    derate_core_check_drills (core);
   return derate_core_update_inputs (core, error);
 }
 

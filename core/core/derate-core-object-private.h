@@ -3,6 +3,7 @@
 
 #include "derate-core-private.h"
 #include "derate-core-systemd-private.h"
+#include "derate-drill-set-private.h"
 #include "derate-loop-lag-private.h"
 #include "derate-monitor-private.h"
 #include "derate-monitor-thread-private.h"
@@ -32,6 +33,7 @@ struct _DerateCore
 
   DerateBreakerRegistry *breakers;
   DerateDegradationManager *manager;
+  DerateDrillSet *drills;
   DerateFallbackFactory *fallbacks;
   DerateFallbackUsage *fallback_usage;
   DerateMetricsRegistry *metrics;

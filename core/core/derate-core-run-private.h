@@ -13,6 +13,9 @@ void derate_core_withdraw_service (DerateCore    *core,
 gboolean derate_core_update_inputs (DerateCore *core,
                                     GError    **error);
 
+/* After a reload: drills whose service has gone, or has another breaker, end. */
+void derate_core_check_drills (DerateCore *core);
+
 void derate_core_attach_collectors (DerateCore *core);
 
 /* Ends what runs; safe to call again. */

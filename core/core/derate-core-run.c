@@ -78,6 +78,7 @@ derate_core_start_async (DerateCore *core,
   derate_core_systemd_starting (core->systemd);
   derate_monitor_set_hook (core->monitor, on_monitor_changed, core);
   derate_degradation_manager_start (core->manager, core->monitor_context);
+  derate_drill_set_start (core->drills, core->monitor_context);
   derate_monitor_start (core->monitor);
   if (!DERATE_IS_MANUAL_CLOCK (core->clock))
     core->thread = derate_monitor_thread_start (core->monitor_context);
@@ -112,6 +113,8 @@ derate_core_shut_down (DerateCore *core)
 
   g_atomic_int_set (&core->state, DERATE_CORE_STOPPED);
   derate_core_systemd_stopping (core->systemd);
+  if (core->drills != NULL)
+    derate_drill_set_stop (core->drills);
   if (core->monitor != NULL)
     derate_monitor_stop (core->monitor);
   if (core->manager != NULL)

@@ -99,9 +99,10 @@ derate_core_withdraw_service (DerateCore *core, DerateService *service)
 }
 
 static DerateHealthStatus
-read_status (gpointer service, gboolean in_grace)
+read_status (gpointer service, gboolean in_grace, gboolean with_drills)
 {
-  return derate_service_get_effective_status (service, in_grace);
+  return with_drills ? derate_service_get_effective_status (service, in_grace)
+                     : derate_service_get_undrilled_status (service, in_grace);
 }
 
 gboolean

@@ -75,6 +75,7 @@ derate_core_dup_status (DerateCore *core, gboolean details)
   add (&builder, "name", g_variant_new_string (core->name));
   add (&builder, "version", g_variant_new_string (DERATE_VERSION));
   derate_degradation_manager_add_status (core->manager, &builder,
+                                         derate_drill_set_to_variant (core->drills, details),
                                          services_to_variant (core, details), details);
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }

@@ -48,6 +48,7 @@ derate_core_finalize (GObject *object)
   g_clear_pointer (&core->systemd, derate_core_systemd_free);
   g_hash_table_unref (core->pipelines);
   g_clear_pointer (&core->monitor, derate_monitor_unref);
+  g_clear_pointer (&core->drills, derate_drill_set_unref);
   g_clear_object (&core->manager);
   g_clear_object (&core->breakers);
   g_clear_object (&core->fallbacks);
@@ -114,6 +115,7 @@ make_parts (DerateCore *core)
   core->plugins = derate_plugin_loader_new ();
   core->manager = derate_degradation_manager_new (core->clock, owner);
   derate_degradation_manager_set_event_queue (core->manager, core->owner_queue);
+  core->drills = derate_drill_set_new (core->clock, core->manager, core->fallback_usage);
   core->monitor = derate_monitor_new (core->clock, core->monitor_context, owner);
   core->metrics = derate_metrics_registry_new ();
   derate_core_attach_collectors (core);

@@ -8,6 +8,7 @@
 #include <derate-degradation-manager.h>
 #include <derate-fallback-chain.h>
 #include <derate-fallback-factory.h>
+#include <derate-fault.h>
 #include <derate-metrics-registry.h>
 #include <derate-pipeline.h>
 #include <derate-plugin-loader.h>
@@ -158,6 +159,25 @@ gboolean derate_core_is_ready (DerateCore *core);
 
 DERATE_AVAILABLE_IN_1_0
 GTimeSpan derate_core_get_loop_lag (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+char *derate_core_start_drill (DerateCore     *core,
+                               const char     *service,
+                               DerateFaultKind fault,
+                               double          value,
+                               GTimeSpan       duration,
+                               DerateLevel     limit,
+                               const char     *reason,
+                               GError        **error);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_core_stop_drill (DerateCore *core,
+                                  const char *id,
+                                  GError    **error);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_core_dup_drills (DerateCore *core,
+                                  gboolean    details);
 
 DERATE_AVAILABLE_IN_1_0
 GVariant *derate_core_dup_status (DerateCore *core,

@@ -67,10 +67,12 @@ derate_decider_clear (DerateDecider *decider)
   derate_hold_set_clear (&decider->holds);
   derate_degradation_history_clear (&decider->history);
   decision_clear (&decider->computed);
+  decision_clear (&decider->undrilled);
   decision_clear (&decider->damped);
   decision_clear (&decider->published);
   g_clear_pointer (&decider->deciding_hold, g_free);
   g_clear_pointer (&decider->statuses, g_free);
+  g_clear_pointer (&decider->undrilled_statuses, g_free);
 }
 
 void
@@ -81,6 +83,7 @@ derate_decider_set_rules (DerateDecider *decider, DerateRuleSet *rules, GPtrArra
 
   decider->rules = derate_rule_set_ref (rules);
   g_clear_pointer (&decider->statuses, g_free);
+  g_clear_pointer (&decider->undrilled_statuses, g_free);
   for (guint i = 0; i < list->len; i++)
     derate_degradation_history_know_rule (&decider->history,
                                           derate_rule_get_id (g_ptr_array_index (list, i)));
@@ -99,31 +102,88 @@ end_expired (DerateDecider *decider, const DerateDeciderTurn *turn, GQueue *even
                                                           DERATE_HOLD_CAUSE_EXPIRED));
 }
 
-/* What follows from the same states is there already: to tell of many services takes far longer
- * than to find the level. */
-static void
-compute (DerateDecider *decider, const DerateDeciderTurn *turn)
+static guint
+get_n_inputs (const DerateDecider *decider)
 {
-  guint n = derate_rule_set_get_inputs (decider->rules)->len;
+  return derate_rule_set_get_inputs (decider->rules)->len;
+}
+
+static gboolean
+are_equal (const DerateDecider *decider, const DerateHealthStatus *a, const DerateHealthStatus *b)
+{
+  guint n = get_n_inputs (decider);
+
+  return n == 0 || memcmp (a, b, n * sizeof *a) == 0;
+}
+
+DerateLevel
+derate_decider_what_if (const DerateDecider *decider,
+                        const DerateHealthStatus *statuses,
+                        DerateRule **rule)
+{
+  return derate_rule_set_evaluate (decider->rules, statuses, get_n_inputs (decider), rule);
+}
+
+/* Drills that would make it worse than they may, because something real has failed as well, count
+ * no more from this moment on, so that no level past their limit is ever published. */
+static const DerateHealthStatus *
+choose_statuses (DerateDecider *decider, const DerateDeciderTurn *turn)
+{
+  decider->drilled =
+      turn->undrilled != NULL && !are_equal (decider, turn->statuses, turn->undrilled);
+  decider->drill_level = DERATE_LEVEL_UNKNOWN;
+  if (decider->drill_limit == DERATE_LEVEL_UNKNOWN)
+    return turn->statuses;
+  decider->drill_level = derate_decider_what_if (decider, turn->statuses, NULL);
+  if (!decider->drilled || !derate_decider_is_past_limit (decider))
+    return turn->statuses;
+  decider->drilled = FALSE;
+  return turn->undrilled;
+}
+
+/* What follows from the same states, those that were @found, is there already: to tell of many
+ * services takes far longer than to find the level. */
+static void
+compute_one (DerateDecider *decider,
+             DerateDecision *decision,
+             DerateHealthStatus **found,
+             const DerateHealthStatus *statuses)
+{
   DerateRule *rule = NULL;
   DerateLevel level;
 
-  decider->evaluated_at = turn->real_now;
-  if (decider->statuses != NULL &&
-      memcmp (decider->statuses, turn->statuses, n * sizeof *turn->statuses) == 0)
+  if (*found != NULL && are_equal (decider, *found, statuses))
     return;
-  level = derate_rule_set_evaluate (decider->rules, turn->statuses, n, &rule);
-  decision_set (&decider->computed, level, derate_rule_get_id (rule),
-                derate_rule_set_build_decision (decider->rules, rule, turn->statuses));
-  g_free (decider->statuses);
-  decider->statuses = g_memdup2 (turn->statuses, n * sizeof *turn->statuses);
+  level = derate_decider_what_if (decider, statuses, &rule);
+  decision_set (decision, level, derate_rule_get_id (rule),
+                derate_rule_set_build_decision (decider->rules, rule, statuses));
+  g_free (*found);
+  *found = g_memdup2 (statuses, get_n_inputs (decider) * sizeof *statuses);
+}
+
+static void
+compute (DerateDecider *decider, const DerateDeciderTurn *turn)
+{
+  const DerateHealthStatus *statuses = choose_statuses (decider, turn);
+
+  compute_one (decider, &decider->computed, &decider->statuses, statuses);
+  if (decider->drilled)
+    compute_one (decider, &decider->undrilled, &decider->undrilled_statuses, turn->undrilled);
+  decider->evaluated_at = turn->real_now;
+}
+
+/* What follows from the services alone. */
+static const DerateDecision *
+get_undrilled (const DerateDecider *decider)
+{
+  return decider->drilled ? &decider->undrilled : &decider->computed;
 }
 
 static void
 damp (DerateDecider *decider, const DerateDeciderTurn *turn)
 {
   DerateLevel old = decider->damped.level;
-  DerateLevel computed = decider->computed.level;
+  DerateLevel computed = get_undrilled (decider)->level;
 
   if (computed > old)
     {
@@ -137,7 +197,15 @@ damp (DerateDecider *decider, const DerateDeciderTurn *turn)
         derate_recovery_improved (&decider->recovery, turn->now);
     }
   if (computed >= decider->damped.level)
-    decision_copy (&decider->damped, &decider->computed);
+    decision_copy (&decider->damped, get_undrilled (decider));
+}
+
+/* What the services ask for, with what drills pretend on top. */
+static const DerateDecision *
+get_asked (const DerateDecider *decider)
+{
+  return decider->drilled && decider->computed.level >= decider->damped.level ? &decider->computed
+                                                                              : &decider->damped;
 }
 
 /* Who may not hide an outage does not hide one that comes later either. */
@@ -147,7 +215,7 @@ exact_decides (const DerateDecider *decider, const DerateHoldEffect *effect)
   if (effect->exact == DERATE_LEVEL_UNKNOWN)
     return FALSE;
   return effect->exact_hold == NULL || effect->exact_hold->may_mask ||
-         effect->exact >= decider->damped.level;
+         effect->exact >= get_asked (decider)->level;
 }
 
 /* What holds and states together ask for, and the hold that does. */
@@ -157,7 +225,7 @@ find_target (const DerateDecider *decider, DerateDecision *target, const DerateH
   DerateHoldEffect effect = derate_hold_set_get_effect (&decider->holds);
 
   *hold = NULL;
-  decision_copy (target, &decider->damped);
+  decision_copy (target, get_asked (decider));
   if (exact_decides (decider, &effect))
     {
       *hold = effect.exact_hold;
@@ -246,9 +314,10 @@ derate_decider_decide (DerateDecider *decider, const DerateDeciderTurn *turn, GQ
   damp (decider, turn);
   publish (decider, turn);
   decider->flapping = derate_recovery_is_flapping (&decider->recovery, turn->now);
-  changed = derate_gate_set_update (decider->gates, turn->statuses, decider->published.level,
+  changed = derate_gate_set_update (decider->gates, decider->statuses, decider->published.level,
                                     decider->enforced);
-  if (changed || flapping != decider->flapping ||
+  /* Whoever drills is to hear that it is too much, though nothing changed. */
+  if (changed || derate_decider_is_past_limit (decider) || flapping != decider->flapping ||
       !decision_equal (&old_computed, &decider->computed) ||
       !decision_equal (&old_published, &decider->published))
     tell (decider, &old_published, old_computed.level, flapping, events);
@@ -257,8 +326,15 @@ derate_decider_decide (DerateDecider *decider, const DerateDeciderTurn *turn, GQ
 }
 
 gboolean
+derate_decider_is_past_limit (const DerateDecider *decider)
+{
+  return decider->drill_limit != DERATE_LEVEL_UNKNOWN &&
+         decider->drill_level > decider->drill_limit;
+}
+
+gboolean
 derate_decider_masks_outage (const DerateDecider *decider)
 {
   return derate_hold_set_get_effect (&decider->holds).exact != DERATE_LEVEL_UNKNOWN &&
-         decider->published.level < decider->computed.level;
+         decider->published.level < get_undrilled (decider)->level;
 }

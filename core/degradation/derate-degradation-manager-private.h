@@ -11,9 +11,11 @@ G_BEGIN_DECLS
 
 /* What core, D-Bus and HTTP use of the manager. From any thread, unless said otherwise. */
 
-/* The status of a service as rules take it: an atomic load, no lock. */
+/* The status of a service as rules take it, with what drills pretend or without: an atomic load, no
+ * lock. */
 typedef DerateHealthStatus (*DerateStatusFunc) (gpointer service,
-                                                gboolean in_grace);
+                                                gboolean in_grace,
+                                                gboolean with_drills);
 
 /* @services (element-type GObject): those of the inputs of @rules, in that order. @features: own
  * ones, nullable. Checked first; on FALSE nothing has changed. */
@@ -93,11 +95,40 @@ GPtrArray *derate_degradation_manager_copy_holds (DerateDegradationManager *mana
 /* The id of the hold that decides the level, NULL for none. (transfer full) */
 char *derate_degradation_manager_dup_deciding_hold (DerateDegradationManager *manager);
 
-/* Adds `level` to `history` in the order of the surface; @services (a{sv}, floating or not, NULL =
- * empty) goes between. */
+/* Adds `level` to `history` in the order of the surface; @drills (aa{sv}) and @services (a{sv}),
+ * both floating or not, NULL = empty, go between. */
 void derate_degradation_manager_add_status (DerateDegradationManager *manager,
                                             GVariantBuilder          *builder,
+                                            GVariant                 *drills,
                                             GVariant                 *services,
                                             gboolean                  details);
+
+/* derate-degradation-drills.c: what drills need. */
+
+/* The level that it would be now if @services (element-type GObject) had @statuses, those of them
+ * that are not worse already; without waiting and without holds. @rule: (transfer full). */
+DerateLevel derate_degradation_manager_what_if (DerateDegradationManager *manager,
+                                                GPtrArray                *services,
+                                                const DerateHealthStatus *statuses,
+                                                char                    **rule);
+
+/* From add () to remove () no drill makes the level worse than @limit; of several limits the
+ * strictest counts for all. */
+void derate_degradation_manager_add_drill_limit (DerateDegradationManager *manager,
+                                                 DerateLevel               limit);
+void derate_degradation_manager_remove_drill_limit (DerateDegradationManager *manager,
+                                                    DerateLevel               limit);
+
+/* What the services would make of the level with all drills, past their limit or not. */
+DerateLevel derate_degradation_manager_get_drill_level (DerateDegradationManager *manager);
+
+/* (element-type DerateGate) (transfer full) in the order of report. */
+GPtrArray *derate_degradation_manager_copy_gates (DerateDegradationManager *manager);
+
+#define DERATE_N_ANSWER_SOURCES 3
+
+/* Answers since the start, by DerateAnswerSource. */
+void derate_degradation_manager_count_answers (DerateDegradationManager *manager,
+                                               guint64                  *answers);
 
 G_END_DECLS

@@ -3,9 +3,10 @@
 #include "derate-service-private.h"
 
 static DerateHealthStatus
-read_service (gpointer service, gboolean in_grace)
+read_service (gpointer service, gboolean in_grace, gboolean with_drills)
 {
-  return derate_service_get_effective_status (service, in_grace);
+  return with_drills ? derate_service_get_effective_status (service, in_grace)
+                     : derate_service_get_undrilled_status (service, in_grace);
 }
 
 static GPtrArray *

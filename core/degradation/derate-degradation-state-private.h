@@ -10,8 +10,6 @@ G_BEGIN_DECLS
 
 /* The inside of the manager, shared by its own files alone. */
 
-#define DERATE_N_ANSWER_SOURCES 3
-
 /* Threads: the words are atomics, published under the mutex. `mutex` guards everything below it.
  * `store_mutex` is taken before it, by who has changed a hold and may wait for the disk.
  * Decide under the mutex, then tell (): one thread at a time takes what is pending, in order, and
@@ -37,6 +35,7 @@ struct _DerateDegradationManager
   DerateStatusFunc read;
   gint64 last_now;
   gboolean local_suspect;
+  guint drill_limits[DERATE_N_LEVELS]; /* how many drills have it, by number − 1 */
 
   gboolean holds_changed; /* to be stored */
 
@@ -64,6 +63,11 @@ DerateDegradationTime derate_degradation_manager_get_time (DerateDegradationMana
 void derate_degradation_manager_decide (DerateDegradationManager    *self,
                                         const DerateDegradationTime *time,
                                         gboolean                     tick);
+
+/* With the mutex held: reads all services, in the order of the inputs. */
+void derate_degradation_manager_read_statuses (DerateDegradationManager *self,
+                                               gboolean                  with_drills,
+                                               DerateHealthStatus       *statuses);
 
 /* Without the mutex: sets the expiry timer, then tells what is pending. */
 void derate_degradation_manager_tell (DerateDegradationManager *self);

@@ -399,6 +399,7 @@ add_level (GVariantBuilder *builder, const DerateDecider *decider)
 void
 derate_degradation_manager_add_status (DerateDegradationManager *manager,
                                        GVariantBuilder *builder,
+                                       GVariant *drills,
                                        GVariant *services,
                                        gboolean details)
 {
@@ -410,7 +411,8 @@ derate_degradation_manager_add_status (DerateDegradationManager *manager,
   add (builder, "local_suspect", g_variant_new_boolean (manager->local_suspect));
   add (builder, "next_tick_seconds", g_variant_new_double ((double)next_tick / G_TIME_SPAN_SECOND));
   add (builder, "features", derate_gate_set_to_variant (manager->decider.gates));
-  add (builder, "drills", g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0));
+  add (builder, "drills",
+       drills != NULL ? drills : g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0));
   add (builder, "services",
        services != NULL ? services : g_variant_new_array (G_VARIANT_TYPE ("{sv}"), NULL, 0));
   add (builder, "holds", derate_hold_set_to_variant (&manager->decider.holds, now, details));
@@ -423,7 +425,7 @@ derate_degradation_manager_add_status (DerateDegradationManager *manager,
  * @details: whether to tell who holds and why, which is not for everybody
  *
  * All of it, as an `a{sv}` with the keys of `/degradation` from `level` to `history`; the services
- * are the core's to tell.
+ * and drills are the core's to tell.
  *
  * Returns: (transfer full): the status
  *
@@ -437,7 +439,7 @@ derate_degradation_manager_to_variant (DerateDegradationManager *manager, gboole
   g_return_val_if_fail (DERATE_IS_DEGRADATION_MANAGER (manager), NULL);
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  derate_degradation_manager_add_status (manager, &builder, NULL, details);
+  derate_degradation_manager_add_status (manager, &builder, NULL, NULL, details);
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 

@@ -53,6 +53,13 @@ DerateHold *derate_hold_new (const DerateHoldRequest *request,
 DerateHold *derate_hold_copy (const DerateHold *hold);
 void derate_hold_free (DerateHold *hold);
 
+/* Whether @text, the @what of a @kind, is there, UTF-8, and of 256 bytes at most; else FALSE with
+ * DERATE_ERROR_INVALID_REASON. */
+gboolean derate_hold_check_text (const char *kind,
+                                 const char *what,
+                                 const char *text,
+                                 GError    **error);
+
 /* The deadline for @ttl, or FALSE with DERATE_ERROR_INVALID_TTL. */
 gboolean derate_hold_compute_deadline (gboolean  bound,
                                        GTimeSpan ttl,

@@ -53,8 +53,8 @@ derate_hold_mode_from_nick (const char *nick, DerateHoldMode *mode, GError **err
   return FALSE;
 }
 
-static gboolean
-check_text (const char *what, const char *text, GError **error)
+gboolean
+derate_hold_check_text (const char *kind, const char *what, const char *text, GError **error)
 {
   const char *problem = NULL;
 
@@ -68,7 +68,7 @@ check_text (const char *what, const char *text, GError **error)
     problem = "is blank";
   if (problem == NULL)
     return TRUE;
-  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_REASON, "hold: %s %s", what, problem);
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_REASON, "%s: %s %s", kind, what, problem);
   return FALSE;
 }
 
@@ -113,7 +113,8 @@ derate_hold_new (const DerateHoldRequest *request, gint64 now, gint64 real_now, 
                    (int)request->mode);
       return NULL;
     }
-  if (!check_text ("who", request->who, error) || !check_text ("reason", request->reason, error) ||
+  if (!derate_hold_check_text ("hold", "who", request->who, error) ||
+      !derate_hold_check_text ("hold", "reason", request->reason, error) ||
       !derate_hold_compute_deadline (request->bound, request->ttl, now, &hold->deadline, error))
     return NULL;
   hold->level = request->level;

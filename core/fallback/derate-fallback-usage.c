@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-fallback-usage.h"
+#include "derate-fallback-usage-private.h"
 
 #include <string.h>
 
 #include "derate-counter.h"
 #include "derate-gauge.h"
-#include "derate-histogram.h"
+#include "derate-histogram-private.h"
 #include "derate-log-private.h"
 #include "derate-names-private.h"
 
 /* Threads: the mutex guards the list of entries and their `logged_at`; an entry is never removed,
  * and counting in one takes no lock. */
 
-#define N_REASONS (DERATE_FALLBACK_REASON_DRILL + 1)
+#define N_REASONS DERATE_FALLBACK_N_REASONS
 
 /* A fallback that answers a thousand times a second writes one line in this time. */
 #define LOG_INTERVAL (60 * G_TIME_SPAN_SECOND)
 
 /* semantics §12: 0.00001 to 1, with the 10 ms that the seeds promise among them. */
-static const double bounds[] = {
+const double derate_fallback_bounds[DERATE_FALLBACK_N_BOUNDS] = {
   0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025,
   0.005,   0.01,     0.025,   0.05,   0.1,     0.25,   0.5,   1,
 };
@@ -128,7 +128,7 @@ entry_new (const char *name, const char *strategy)
   for (guint i = DERATE_FALLBACK_REASON_OPEN; i < N_REASONS; i++)
     entry->used[i] = derate_counter_new ();
   entry->failures = derate_counter_new ();
-  entry->duration = derate_histogram_new (bounds, G_N_ELEMENTS (bounds));
+  entry->duration = derate_histogram_new (derate_fallback_bounds, DERATE_FALLBACK_N_BOUNDS);
   entry->logged_at = -1;
   return entry;
 }
@@ -321,6 +321,29 @@ derate_fallback_usage_get_count (DerateFallbackUsage *usage, const char *name)
         count += sum_used (entry);
     }
   return count;
+}
+
+GArray *
+derate_fallback_usage_snapshot (DerateFallbackUsage *usage, const char *name)
+{
+  g_autoptr (GPtrArray) entries = copy_entries (usage);
+  GArray *list = g_array_new (FALSE, FALSE, sizeof (DerateFallbackCounts));
+
+  for (guint i = 0; i < entries->len; i++)
+    {
+      const Entry *entry = g_ptr_array_index (entries, i);
+      DerateFallbackCounts counts = { .strategy = entry->strategy };
+
+      if (strcmp (entry->name, name) != 0)
+        continue;
+      for (guint reason = DERATE_FALLBACK_REASON_OPEN; reason < N_REASONS; reason++)
+        counts.used[reason] = derate_counter_get_value (entry->used[reason]);
+      counts.failures = derate_counter_get_value (entry->failures);
+      counts.seconds = derate_histogram_get_sum (entry->duration);
+      derate_histogram_get_buckets (entry->duration, counts.buckets);
+      g_array_append_val (list, counts);
+    }
+  return list;
 }
 
 static void

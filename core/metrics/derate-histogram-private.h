@@ -19,6 +19,11 @@ void derate_histogram_keep_exemplar (DerateHistogram *histogram,
                                      const char      *label,
                                      const char      *value);
 
+/* How many values fell in each bucket alone, the last above all bounds: one more than there are
+ * bounds. */
+void derate_histogram_get_buckets (DerateHistogram *histogram,
+                                   guint64         *buckets);
+
 static inline void
 derate_histogram_count_span (DerateHistogram *histogram,
                              GTimeSpan        span)

@@ -166,6 +166,13 @@ derate_histogram_observe_with_exemplar (DerateHistogram *histogram,
   derate_histogram_keep_exemplar (histogram, seconds, label, value);
 }
 
+void
+derate_histogram_get_buckets (DerateHistogram *histogram, guint64 *buckets)
+{
+  for (guint i = 0; i <= histogram->series.family->n_bounds; i++)
+    buckets[i] = derate_shard_sum (histogram->series.slot + i);
+}
+
 /**
  * derate_histogram_get_count:
  * @histogram: a histogram without labels, or a series of derate_histogram_with()

@@ -9,6 +9,7 @@ struct _TestService
 {
   GObject parent_instance;
   guint status;
+  guint pretended; /* by a drill */
 };
 
 G_DEFINE_FINAL_TYPE (TestService, test_service, G_TYPE_OBJECT)
@@ -25,9 +26,13 @@ test_service_init (TestService *self)
 }
 
 DerateHealthStatus
-fixture_read (gpointer service, gboolean in_grace)
+fixture_read (gpointer service, gboolean in_grace, gboolean with_drills)
 {
-  return __atomic_load_n (&TEST_SERVICE (service)->status, __ATOMIC_ACQUIRE);
+  TestService *object = TEST_SERVICE (service);
+  guint status = __atomic_load_n (&object->status, __ATOMIC_ACQUIRE);
+
+  return with_drills ? MAX (status, __atomic_load_n (&object->pretended, __ATOMIC_ACQUIRE))
+                     : status;
 }
 
 static void
@@ -119,6 +124,15 @@ void
 fixture_set_status (Fixture *f, guint service, DerateHealthStatus status)
 {
   fixture_set_status_silently (f, service, status);
+  derate_degradation_manager_service_changed (f->manager);
+}
+
+void
+fixture_drill (Fixture *f, guint service, DerateHealthStatus status)
+{
+  TestService *object = g_ptr_array_index (f->services, service);
+
+  __atomic_store_n (&object->pretended, status, __ATOMIC_RELEASE);
   derate_degradation_manager_service_changed (f->manager);
 }
 

@@ -42,12 +42,18 @@ void fixture_set_status (Fixture           *f,
 void fixture_set_status_silently (Fixture           *f,
                                   guint              service,
                                   DerateHealthStatus status);
+
+/* What a drill pretends; unknown is its end. */
+void fixture_drill (Fixture           *f,
+                    guint              service,
+                    DerateHealthStatus status);
 void fixture_advance (Fixture *f,
                       guint    seconds);
 
 DerateRuleSet *fixture_make_rules (void);
 DerateHealthStatus fixture_read (gpointer service,
-                                 gboolean in_grace);
+                                 gboolean in_grace,
+                                 gboolean with_drills);
 
 void fixture_assert_rule (Fixture    *f,
                           const char *expected);
