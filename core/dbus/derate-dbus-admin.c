@@ -34,6 +34,8 @@ static const Method methods[] = {
   { "ResetAllBreakers", DERATE_DBUS_RIGHT_MANAGE, FALSE, derate_dbus_admin_reset_all_breakers },
   { "SetBreakerMode", DERATE_DBUS_RIGHT_MANAGE, FALSE, derate_dbus_admin_set_breaker_mode },
   { "CheckService", DERATE_DBUS_RIGHT_MANAGE, FALSE, check_service },
+  { "Drill", DERATE_DBUS_RIGHT_MANAGE, FALSE, derate_dbus_admin_drill },
+  { "StopDrill", DERATE_DBUS_RIGHT_MANAGE, FALSE, derate_dbus_admin_stop_drill },
   { "Reload", DERATE_DBUS_RIGHT_MANAGE, FALSE, reload },
 };
 

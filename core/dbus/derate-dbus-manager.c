@@ -159,6 +159,31 @@ explain_holds (DerateDbusServer *server, GStrvBuilder *lines)
 }
 
 static void
+explain_drills (DerateCore *core, GStrvBuilder *lines)
+{
+  g_autoptr (GVariant) drills = g_variant_take_ref (derate_core_dup_drills (core, TRUE));
+  GVariantIter iter;
+  GVariant *drill = NULL;
+
+  g_variant_iter_init (&iter, drills);
+  while (g_variant_iter_loop (&iter, "@a{sv}", &drill))
+    {
+      g_autofree char *line = NULL;
+      const char *texts[4] = { "", "", "", NULL };
+      const char *reason = NULL;
+
+      g_variant_lookup (drill, "id", "&s", &texts[0]);
+      g_variant_lookup (drill, "service", "&s", &texts[1]);
+      g_variant_lookup (drill, "fault", "&s", &texts[2]);
+      g_variant_lookup (drill, "who", "m&s", &texts[3]);
+      g_variant_lookup (drill, "reason", "m&s", &reason);
+      line = g_strdup_printf ("drill %s: %s %s, by %s%s%s", texts[0], texts[1], texts[2], texts[3],
+                              reason != NULL ? ": " : "", reason != NULL ? reason : "");
+      g_strv_builder_add (lines, line);
+    }
+}
+
+static void
 explain_services (DerateCore *core, GStrvBuilder *lines)
 {
   g_autoptr (GPtrArray) services = derate_core_snapshot_services (core);
@@ -197,6 +222,7 @@ explain (DerateDbusServer *server, DerateCore *core)
 
   g_strv_builder_add (builder, text);
   explain_holds (server, builder);
+  explain_drills (core, builder);
   explain_services (core, builder);
   lines = g_strv_builder_end (builder);
   return g_variant_new ("(ss@a{ss}^as)",

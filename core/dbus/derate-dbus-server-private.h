@@ -27,6 +27,7 @@ struct _DerateDbusServer
 
   GWeakRef core;
   DerateDegradationManager *degradation;
+  DerateDrillSet *drills;
   DerateClock *clock;
   GMainContext *context;
   GDBusConnection *connection;
@@ -90,7 +91,7 @@ typedef struct
   GDBusMethodInvocation *invocation;
   GVariant *parameters;
   const char *sender;
-  char *owner; /* of holds: the sender, and on which bus */
+  char *owner; /* of holds and drills: the sender, and on which bus */
   guint uid;
   gboolean privileged;
 } DerateDbusRequest;
@@ -120,6 +121,12 @@ GVariant *derate_dbus_admin_reset_all_breakers (DerateDbusRequest *request,
                                                 GError           **error);
 GVariant *derate_dbus_admin_set_breaker_mode (DerateDbusRequest *request,
                                               GError           **error);
+
+/* derate-dbus-drill-admin.c */
+GVariant *derate_dbus_admin_drill (DerateDbusRequest *request,
+                                   GError           **error);
+GVariant *derate_dbus_admin_stop_drill (DerateDbusRequest *request,
+                                        GError           **error);
 
 /* A reason there must be; INVALID_REASON. */
 gboolean derate_dbus_admin_check_reason (const char *reason,

@@ -24,6 +24,7 @@ derate_dbus_server_finalize (GObject *object)
     server->named_destroy (server->named_data);
   g_weak_ref_clear (&server->core);
   g_clear_object (&server->degradation);
+  g_clear_pointer (&server->drills, derate_drill_set_unref);
   g_clear_object (&server->clock);
   g_clear_object (&server->connection);
   g_clear_object (&server->authority);
@@ -58,6 +59,7 @@ derate_dbus_server_new (DerateCore *core,
 
   g_weak_ref_set (&server->core, core);
   server->degradation = g_object_ref (derate_core_get_degradation_manager (core));
+  server->drills = derate_drill_set_ref (derate_core_get_drills (core));
   server->clock = g_object_ref (derate_core_get_clock (core));
   server->context = g_main_context_ref (derate_core_get_monitor_context (core));
   server->connection = g_object_ref (connection);
@@ -168,6 +170,7 @@ on_vanished (gpointer data, const char *sender)
   g_autofree char *owner = derate_dbus_server_dup_owner (server, sender);
 
   derate_degradation_manager_owner_vanished (server->degradation, owner);
+  derate_drill_set_owner_vanished (server->drills, owner);
   derate_dbus_leases_vanished (server->leases, sender);
   if (server->running)
     derate_dbus_server_refresh (server);

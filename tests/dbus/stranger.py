@@ -16,9 +16,10 @@ print(json.dumps(connection.get_unique_name()), flush=True)
 
 
 def variants(value):
-    """{"bind": "caller"} is a vardict of strings."""
+    """{"bind": "caller"} is a vardict of strings, ["variant", "b", True] any other variant."""
     if isinstance(value, dict):
-        return {key: GLib.Variant("s", text) for key, text in value.items()}
+        return {key: GLib.Variant("s", one) if isinstance(one, str) else variants(one)
+                for key, one in value.items()}
     if isinstance(value, list) and value and value[0] == "variant":
         return GLib.Variant(value[1], value[2])
     return value

@@ -28,6 +28,8 @@ EVERY_METHOD = {
     "ResetAllBreakers": ("(s)", "because"),
     "SetBreakerMode": ("(ssst)", "s3", "forced-open", "because", 0),
     "CheckService": ("(s)", "redis"),
+    "Drill": ("(sa{sv}ta{sv})", "s3", {"down": ["variant", "b", True]}, 60 * SECOND, {}),
+    "StopDrill": ("(s)", "id"),
     "Reload": ("()",),
 }
 
