@@ -360,6 +360,40 @@ hold (Program *program, const char *nick)
   say ("%s", id);
 }
 
+/* What fallbacks and calls would have done meanwhile. */
+static void
+note_answers (Program *program, const char *service)
+{
+  static const struct
+  {
+    const char *strategy;
+    DerateFallbackReason reason;
+    guint times;
+    GTimeSpan span;
+    gboolean answered;
+  } fallbacks[] = {
+    { "cached", DERATE_FALLBACK_REASON_DRILL, 40, 250, TRUE },
+    { "default", DERATE_FALLBACK_REASON_TIMEOUT, 2, 3 * G_TIME_SPAN_SECOND / 2, TRUE },
+    { "queue", DERATE_FALLBACK_REASON_DRILL, 3, 10, FALSE },
+  };
+  static const guint answers[] = {
+    [DERATE_ANSWER_SOURCE_REAL] = 5,
+    [DERATE_ANSWER_SOURCE_FALLBACK] = 42,
+    [DERATE_ANSWER_SOURCE_REFUSED] = 3,
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (fallbacks); i++)
+    for (guint n = 0; n < fallbacks[i].times; n++)
+      derate_fallback_usage_note (derate_core_get_fallback_usage (program->core), service,
+                                  fallbacks[i].strategy, fallbacks[i].reason, fallbacks[i].span,
+                                  fallbacks[i].answered);
+  for (guint source = 0; source < G_N_ELEMENTS (answers); source++)
+    for (guint n = 0; n < answers[source]; n++)
+      derate_degradation_manager_note_answer (derate_core_get_degradation_manager (program->core),
+                                              (DerateAnswerSource)source);
+  say ("ok");
+}
+
 static void
 make_breaker (Program *program, const char *name)
 {
@@ -433,6 +467,8 @@ obey (Program *program, char **words)
     call_times (program, second, atoi (words[2]), FALSE);
   else if (g_strcmp0 (first, "succeed") == 0)
     call_times (program, second, atoi (words[2]), TRUE);
+  else if (g_strcmp0 (first, "answers") == 0)
+    note_answers (program, second);
   else if (g_strcmp0 (first, "check") == 0)
     set_check (program, second);
   else if (g_strcmp0 (first, "breaker") == 0)

@@ -254,6 +254,7 @@ get_exit_of_derate_error (int code)
     case DERATE_ERROR_INVALID_REASON:
       return DERATECTL_USAGE;
     case DERATE_ERROR_NO_SUCH_HOLD:
+    case DERATE_ERROR_NO_SUCH_DRILL:
     case DERATE_ERROR_NO_SUCH_SERVICE:
     case DERATE_ERROR_NO_SUCH_BREAKER:
       return DERATECTL_NOT_FOUND;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "deratectl.h"
+#include "deratectl-drill-report.h"
 
 /* For the operator at three in the morning: the level, why, since when, what holds it, then the
  * services with the worst first. */
@@ -94,19 +94,25 @@ describe_hold (JsonObject *hold)
                           deratectl_json_string (hold, "reason"));
 }
 
+/* A line for each of those in @member, @max at most. */
 static void
-add_holds (DeratectlTable *table, JsonObject *status, guint max)
+add_list (DeratectlTable *table,
+          JsonObject *status,
+          const char *member,
+          const char *label,
+          char *(*describe) (JsonObject *),
+          guint max)
 {
-  JsonArray *holds = deratectl_json_array (status, "holds");
-  guint length = holds != NULL ? json_array_get_length (holds) : 0;
+  JsonArray *list = deratectl_json_array (status, member);
+  guint length = list != NULL ? json_array_get_length (list) : 0;
   guint shown = length <= max ? length : max - 1;
   g_autofree char *more = g_strdup_printf ("… and %u more", length - shown);
 
   for (guint i = 0; i < shown; i++)
     {
-      g_autofree char *text = describe_hold (deratectl_json_element (holds, i));
+      g_autofree char *text = describe (deratectl_json_element (list, i));
 
-      add_line (table, "hold", text);
+      add_line (table, label, text);
     }
   if (shown < length)
     add_line (table, "", more);
@@ -308,9 +314,11 @@ deratectl_draw_status (GString *page,
                        guint height)
 {
   g_autoptr (DeratectlTable) head = deratectl_table_new ("  ");
+  guint max = height > 0 ? FEW : G_MAXUINT;
 
   append_title (page, status, note, width);
-  add_holds (head, status, height > 0 ? FEW : G_MAXUINT);
+  add_list (head, status, "holds", "hold", describe_hold, max);
+  add_list (head, status, "drills", "drill", deratectl_describe_drill, max);
   add_why (head, status);
   add_times (head, status);
   deratectl_table_append (head, page, width, 0);

@@ -18,6 +18,7 @@ const DeratectlVerb *const deratectl_verbs[] = {
   &deratectl_verb_release,
   &deratectl_verb_breaker,
   &deratectl_verb_service,
+  &deratectl_verb_drill,
   &deratectl_verb_check_config,
   &deratectl_verb_check_plugin,
   &deratectl_verb_print_rules,

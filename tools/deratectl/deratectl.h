@@ -36,6 +36,7 @@ extern const DeratectlVerb *const deratectl_verbs[];
 extern const DeratectlVerb deratectl_verb_breaker;
 extern const DeratectlVerb deratectl_verb_check_config;
 extern const DeratectlVerb deratectl_verb_check_plugin;
+extern const DeratectlVerb deratectl_verb_drill;
 extern const DeratectlVerb deratectl_verb_explain;
 extern const DeratectlVerb deratectl_verb_force;
 extern const DeratectlVerb deratectl_verb_history;
