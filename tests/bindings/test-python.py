@@ -125,6 +125,31 @@ class PythonTest(unittest.TestCase):
         self.assertGreater(check.runs, 3)
         self.assertEqual(core.get_degradation_manager().get_level(), Derate.Level.DEGRADED)
 
+    def test_drill(self):
+        core = self.make_core()
+        breaker = self.make_breaker("redis")
+        service = Derate.Service.new("redis", Derate.ServiceRole.CACHE, self.clock)
+        service.set_breaker(breaker)
+        core.add_service(service)
+        self.start(core)
+        ident = core.start_drill("redis", Derate.FaultKind.DOWN, 0, 60 * SECOND,
+                                 Derate.Level.UNKNOWN, "Friday")
+        with self.assertRaises(GLib.Error) as refused:
+            breaker.begin()
+        self.assertTrue(refused.exception.matches(Derate.error_quark(), Derate.Error.DRILL))
+        (shown,) = core.dup_drills(True).unpack()
+        self.assertEqual((shown["id"], shown["reason"], shown["remaining_seconds"]),
+                         (ident, "Friday", 60))
+        self.clock.advance(20 * SECOND)
+        report = core.stop_drill(ident).unpack()
+        self.assertEqual((report["cause"], report["refused"], report["level"]["worst"]),
+                         ("stopped", 1, "degraded"))
+        self.assertEqual(core.dup_drills(False).unpack(), [])
+        with self.assertRaises(GLib.Error) as refused:
+            core.stop_drill("6f2a")
+        self.assertTrue(refused.exception.matches(Derate.error_quark(),
+                                                  Derate.Error.NO_SUCH_DRILL))
+
     def test_errors(self):
         with self.assertRaises(GLib.Error) as refused:
             Derate.Core.new("Bad Name", self.clock)
