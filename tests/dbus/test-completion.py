@@ -33,6 +33,8 @@ TABLE = [
     ("breaker mode s3 ", MODES),
     ("breaker mode s3 metrics-only --f", ["--for"]),
     ("service check d", ["database"]),
+    ("drill ", SERVICES),
+    ("drill redis --limit m", ["minimal"]),
     ("hold ", LEVELS),
     ("hold --reason --exact m", ["minimal"]),
     ("hold --exact m", ["minimal"]),
