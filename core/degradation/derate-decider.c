@@ -129,11 +129,11 @@ derate_decider_what_if (const DerateDecider *decider,
 static const DerateHealthStatus *
 choose_statuses (DerateDecider *decider, const DerateDeciderTurn *turn)
 {
-  decider->drilled =
-      turn->undrilled != NULL && !are_equal (decider, turn->statuses, turn->undrilled);
+  decider->drilled = FALSE;
   decider->drill_level = DERATE_LEVEL_UNKNOWN;
-  if (decider->drill_limit == DERATE_LEVEL_UNKNOWN)
+  if (turn->undrilled == NULL)
     return turn->statuses;
+  decider->drilled = !are_equal (decider, turn->statuses, turn->undrilled);
   decider->drill_level = derate_decider_what_if (decider, turn->statuses, NULL);
   if (!decider->drilled || !derate_decider_is_past_limit (decider))
     return turn->statuses;

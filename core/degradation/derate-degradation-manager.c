@@ -53,14 +53,18 @@ derate_degradation_manager_decide (DerateDegradationManager *self,
 {
   guint n = derate_rule_set_get_inputs (self->decider.rules)->len;
   g_autofree DerateHealthStatus *statuses = g_new0 (DerateHealthStatus, n);
-  g_autofree DerateHealthStatus *undrilled = g_new0 (DerateHealthStatus, n);
+  g_autofree DerateHealthStatus *undrilled = NULL;
   guint n_holds = self->decider.holds.holds->len;
-  DerateDeciderTurn turn = { statuses, undrilled, time->now, time->real_now, tick };
+  DerateDeciderTurn turn = { statuses, NULL, time->now, time->real_now, tick };
 
   /* Another thread may have taken its time later and the mutex earlier. */
   self->last_now = turn.now = MAX (time->now, self->last_now);
   derate_degradation_manager_read_statuses (self, TRUE, statuses);
-  derate_degradation_manager_read_statuses (self, FALSE, undrilled);
+  if (self->decider.drill_limit != DERATE_LEVEL_UNKNOWN)
+    {
+      turn.undrilled = undrilled = g_new0 (DerateHealthStatus, n);
+      derate_degradation_manager_read_statuses (self, FALSE, undrilled);
+    }
   derate_decider_decide (&self->decider, &turn, &self->pending);
   self->deadline_moved = TRUE;
   self->holds_changed = self->holds_changed || n_holds != self->decider.holds.holds->len;

@@ -54,8 +54,9 @@ typedef struct
   DerateDrillRecord record;
 } DerateDrill;
 
-/* Checks all but the level. NULL with NO_SUCH_SERVICE, INVALID_ARGUMENT, INVALID_TTL, INVALID_REASON
- * or UNKNOWN_LEVEL, in this order. @services (element-type DerateService): all there are. */
+/* Checks all but what the level would be. NULL with NO_SUCH_SERVICE, INVALID_ARGUMENT, INVALID_TTL,
+ * INVALID_REASON or UNKNOWN_LEVEL, in this order. @services (element-type DerateService): all there
+ * are. */
 DerateDrill *derate_drill_new (const DerateDrillRequest *request,
                                GPtrArray                *services,
                                DerateClock              *clock,
@@ -69,7 +70,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateDrill, derate_drill_unref)
 GPtrArray *derate_drill_find_targets (GPtrArray  *services,
                                       const char *name);
 
-/* What a service comes to with a fault, as rules take it. */
+/* What each target comes to with the fault, as rules take it. (transfer full) */
 DerateHealthStatus *derate_drill_judge (const DerateDrill *drill);
 
 /* Without a lock: hooks run. As often as wanted. */
@@ -81,7 +82,7 @@ GVariant *derate_drill_to_variant (const DerateDrill *drill,
                                    gint64             now,
                                    gboolean           details);
 
-/* Of one whose `cause` is set; @after is the level that the services allow now. Sunk. */
+/* Of one whose `cause` is set, and which has been taken back; a{sv}, sunk. */
 GVariant *derate_drill_build_report (const DerateDrill        *drill,
                                      DerateDegradationManager *manager,
                                      DerateFallbackUsage      *usage);

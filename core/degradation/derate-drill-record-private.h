@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* What happens while a drill runs: what was counted when it began, and the worst that was seen since.
- * Without a lock. */
+/* What happens while a drill runs: what was counted when it began, and the worst that was seen
+ * since. Without a lock. */
 typedef struct
 {
   DerateLevel before;

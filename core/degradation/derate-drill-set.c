@@ -138,11 +138,13 @@ move_timer (DerateDrillSet *set)
 
 /* Ending */
 
-/* Takes the drill back and has its report ready; then this thread is through with it. */
+/* Takes the drill back and has its report ready; then this thread is through with it. Its limit
+ * stands until nobody applies it any more. */
 static void
 settle (DerateDrillSet *set, DerateDrill *drill)
 {
   g_autoptr (GVariant) report = NULL;
+  gboolean last;
 
   derate_drill_unapply (drill);
   report = derate_drill_build_report (drill, set->manager, set->usage);
@@ -150,7 +152,8 @@ settle (DerateDrillSet *set, DerateDrill *drill)
   g_mutex_lock (&set->mutex);
   if (drill->report == NULL)
     drill->report = g_steal_pointer (&report);
-  if (--drill->n_busy == 0)
+  last = --drill->n_busy == 0;
+  if (last)
     {
       g_ptr_array_add (set->over, derate_drill_ref (drill));
       g_ptr_array_remove (set->running, drill);
@@ -158,6 +161,8 @@ settle (DerateDrillSet *set, DerateDrill *drill)
         g_ptr_array_remove_index (set->over, 0);
     }
   g_mutex_unlock (&set->mutex);
+  if (last)
+    derate_degradation_manager_remove_drill_limit (set->manager, drill->limit);
 }
 
 /* Whether it is this thread that ends it; @late: also one that another thread is about to end.
@@ -196,7 +201,6 @@ end (DerateDrillSet *set, DerateDrill *drill, const char *cause, gboolean late)
   settle (set, drill);
   if (!first)
     return;
-  derate_degradation_manager_remove_drill_limit (set->manager, drill->limit);
   derate_drill_log_ended (drill);
   move_timer (set);
 }

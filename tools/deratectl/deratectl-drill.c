@@ -155,10 +155,15 @@ announce (const Drill *drill, const char *id)
   double seconds = (double)drill->duration / G_TIME_SPAN_SECOND;
   g_autofree char *until =
       deratectl_format_instant ((double)g_get_real_time () / G_USEC_PER_SEC + seconds);
-  void (*say) (const char *, ...) G_GNUC_PRINTF (1, 2) = drill->as_json ? g_printerr : g_print;
+  g_autofree char *text =
+      g_strdup_printf ("%s  %s for %s, until %s, at worst %s  [%s]\nCtrl-C ends it early.\n",
+                       drill->service, fault, drill->for_text, until,
+                       drill->limit != NULL ? drill->limit : "minimal", id);
 
-  say ("%s  %s for %s, until %s, at worst %s  [%s]\nCtrl-C ends it early.\n", drill->service, fault,
-       drill->for_text, until, drill->limit != NULL ? drill->limit : "minimal", id);
+  if (drill->as_json)
+    g_printerr ("%s", text);
+  else
+    g_print ("%s", text);
   fflush (stdout);
 }
 

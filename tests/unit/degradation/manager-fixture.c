@@ -131,9 +131,14 @@ void
 fixture_drill (Fixture *f, guint service, DerateHealthStatus status)
 {
   TestService *object = g_ptr_array_index (f->services, service);
+  gboolean begins = status != DERATE_HEALTH_STATUS_UNKNOWN;
 
+  if (begins)
+    derate_degradation_manager_add_drill_limit (f->manager, DERATE_LEVEL_EMERGENCY);
   __atomic_store_n (&object->pretended, status, __ATOMIC_RELEASE);
   derate_degradation_manager_service_changed (f->manager);
+  if (!begins)
+    derate_degradation_manager_remove_drill_limit (f->manager, DERATE_LEVEL_EMERGENCY);
 }
 
 void

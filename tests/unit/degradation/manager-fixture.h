@@ -43,7 +43,7 @@ void fixture_set_status_silently (Fixture           *f,
                                   guint              service,
                                   DerateHealthStatus status);
 
-/* What a drill pretends; unknown is its end. */
+/* What a drill pretends, of which it may make an emergency; unknown is its end. */
 void fixture_drill (Fixture           *f,
                     guint              service,
                     DerateHealthStatus status);
