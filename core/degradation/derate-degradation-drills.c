@@ -9,9 +9,12 @@ derate_degradation_manager_read_statuses (DerateDegradationManager *self,
                                           gboolean with_drills,
                                           DerateHealthStatus *statuses)
 {
-  for (guint i = 0; i < self->services->len; i++)
-    statuses[i] =
-        self->read (g_ptr_array_index (self->services, i), !self->decider.ready, with_drills);
+  const DerateStatusFunc read = self->read;
+  const GPtrArray services = *self->services;
+  const gboolean in_grace = !self->decider.ready;
+
+  for (guint i = 0; i < services.len; i++)
+    statuses[i] = read (services.pdata[i], in_grace, with_drills);
 }
 
 DerateLevel
