@@ -157,7 +157,12 @@ class Likeness(busworld.BusTestCase, MockTestCase):
                   ("ResetAllBreakers", "(s)", " "),
                   ("SetBreakerMode", "(ssst)", "s3", "open", "test", SECOND),
                   ("SetBreakerMode", "(ssst)", "s3", "disabled", "test", SECOND - 1),
-                  ("CheckService", "(s)", "nothing")]
+                  ("CheckService", "(s)", "nothing"), ("StopDrill", "(s)", "none")]
+        down, nothing = {"down": GLib.Variant("b", True)}, {"colour": GLib.Variant("s", "blue")}
+        wrong += [("Drill", "(sa{sv}ta{sv})", *arguments) for arguments in (
+            ("nothing", down, 60 * SECOND, {}), ("redis", {}, 60 * SECOND, {}),
+            ("redis", nothing, 60 * SECOND, {}), ("redis", down, SECOND - 1, {}),
+            ("redis", down, HOUR + 1, {}))]
         for method, signature, *arguments in wrong:
             errors = []
             for name in (busworld.NAME, NAME):
