@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* clang-format off */
+
 #include "derate-waker-private.h"
 
 G_BEGIN_DECLS
@@ -30,6 +32,7 @@ void derate_dbus_inbox_push (DerateDbusInbox *inbox,
 
 /* Something has changed: the source is woken. */
 void derate_dbus_inbox_wake (DerateDbusInbox *inbox);
+DerateWaker *derate_dbus_inbox_get_waker (DerateDbusInbox *inbox);
 
 /* The oldest letter, NULL when there is none. From the source's callback, before anything is
  * read. */

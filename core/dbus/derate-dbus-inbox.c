@@ -76,6 +76,12 @@ derate_dbus_inbox_wake (DerateDbusInbox *inbox)
   derate_waker_wake (inbox->waker);
 }
 
+DerateWaker *
+derate_dbus_inbox_get_waker (DerateDbusInbox *inbox)
+{
+  return inbox->waker;
+}
+
 void
 derate_dbus_inbox_begin (DerateDbusInbox *inbox)
 {

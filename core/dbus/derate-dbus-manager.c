@@ -111,6 +111,32 @@ read_holds (DerateDbusServer *server)
   return g_variant_builder_end (&builder);
 }
 
+/* Each with an end, which nothing moves. */
+static GVariant *
+read_drills (DerateDbusServer *server)
+{
+  g_autoptr (GPtrArray) drills = derate_drill_set_list (server->drills);
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
+  for (guint i = 0; i < drills->len; i++)
+    {
+      const DerateDrill *drill = g_ptr_array_index (drills, i);
+      gint64 expires = drill->since + drill->deadline - drill->began;
+
+      g_variant_builder_add_parsed (
+          &builder,
+          "{'id': <%s>, 'service': <%s>, 'fault': <%s>, 'rate': <%d>, 'latency': <%t>,"
+          " 'limit': <%s>, 'who': <%s>, 'reason': <%s>, 'uid': <%u>, 'since': <%t>,"
+          " 'expires': <%t>}",
+          drill->id, drill->service, derate_fault_kind_get_nick (drill->fault.kind),
+          drill->fault.rate, (guint64)drill->fault.latency, derate_level_get_nick (drill->limit),
+          drill->who, drill->reason != NULL ? drill->reason : "", drill->uid, (guint64)drill->since,
+          (guint64)expires);
+    }
+  return g_variant_builder_end (&builder);
+}
+
 GVariant *
 derate_dbus_manager_read (gpointer owner)
 {
@@ -125,12 +151,13 @@ derate_dbus_manager_read (gpointer owner)
     return g_variant_new ("a{sv}", NULL);
   return g_variant_new_parsed (
       "{'Version': <%s>, 'Level': <%s>, 'LevelValue': <%u>, 'ComputedLevel': <%s>, 'Reason': <%s>,"
-      " 'LevelSince': <%t>, 'LoopLag': <%t>, 'Services': <%*>, 'Features': <%*>, 'Holds': <%*>}",
+      " 'LevelSince': <%t>, 'LoopLag': <%t>, 'Services': <%*>, 'Features': <%*>, 'Holds': <%*>,"
+      " 'Drills': <%*>}",
       DERATE_VERSION, derate_level_get_nick (level), derate_level_get_number (level),
       derate_level_get_nick (computed), rule != NULL ? rule : "",
       (guint64)MAX (derate_degradation_manager_get_since (degradation), 0),
       (guint64)MAX (derate_core_get_loop_lag (core), 0), read_services (core),
-      read_features (degradation), read_holds (server));
+      read_features (degradation), read_holds (server), read_drills (server));
 }
 
 static void

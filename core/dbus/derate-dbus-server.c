@@ -209,6 +209,7 @@ listen (DerateDbusServer *server)
   ear->owner_prefix = derate_dbus_server_dup_owner (server, "");
   server->listener =
       derate_degradation_manager_add_listener (server->degradation, on_event, ear, ear_free);
+  derate_drill_set_add_waker (server->drills, derate_dbus_inbox_get_waker (server->inbox));
 }
 
 static gboolean export(DerateDbusServer *server, DerateDbusView *view)
@@ -233,6 +234,7 @@ stop (DerateDbusServer *server)
     g_bus_unown_name (server->name_id);
   server->name_id = 0;
   derate_degradation_manager_remove_listener (server->degradation, server->listener);
+  derate_drill_set_remove_waker (server->drills, derate_dbus_inbox_get_waker (server->inbox));
   derate_dbus_inbox_close (server->inbox);
   g_source_destroy (server->source);
   /* What is bound to callers nobody watches any more. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* clang-format off */
+
 #include "derate-drill-private.h"
+#include "derate-waker-private.h"
 
 G_BEGIN_DECLS
 
@@ -47,7 +50,16 @@ void derate_drill_set_owner_vanished (DerateDrillSet *set,
 void derate_drill_set_check_services (DerateDrillSet *set,
                                       GPtrArray      *services);
 
-/* Those that run, oldest first: aa{sv}, floating. */
+/* Is woken when a drill has begun or ended, from when it is added until it is removed. */
+void derate_drill_set_add_waker (DerateDrillSet *set,
+                                 DerateWaker    *waker);
+void derate_drill_set_remove_waker (DerateDrillSet *set,
+                                    DerateWaker    *waker);
+
+/* Those that run, oldest first: (element-type DerateDrill). */
+GPtrArray *derate_drill_set_list (DerateDrillSet *set);
+
+/* The same as aa{sv}, floating. */
 GVariant *derate_drill_set_to_variant (DerateDrillSet *set,
                                        gboolean        details);
 

@@ -16,6 +16,7 @@ struct _DerateDrillSet
   GMutex mutex;
   GPtrArray *running; /* (element-type DerateDrill), oldest first */
   GPtrArray *over; /* (element-type DerateDrill), oldest first, each with a report */
+  GPtrArray *wakers; /* (element-type DerateWaker) */
   gboolean started;
   gboolean stopped;
   guint listener;
@@ -37,6 +38,7 @@ derate_drill_set_new (DerateClock *clock,
   set->usage = g_object_ref (usage);
   set->running = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_drill_unref);
   set->over = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_drill_unref);
+  set->wakers = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_waker_unref);
   return set;
 }
 
@@ -53,6 +55,7 @@ set_clear (gpointer data)
 
   g_ptr_array_unref (set->running);
   g_ptr_array_unref (set->over);
+  g_ptr_array_unref (set->wakers);
   g_object_unref (set->usage);
   g_object_unref (set->manager);
   g_object_unref (set->clock);
@@ -79,6 +82,42 @@ copy_running (DerateDrillSet *set)
 
   g_ptr_array_set_free_func (drills, (GDestroyNotify)derate_drill_unref);
   return drills;
+}
+
+static gpointer
+waker_copy (gconstpointer waker, gpointer unused)
+{
+  return derate_waker_ref ((DerateWaker *)waker);
+}
+
+/* Of a drill that is on the list now, or no longer. */
+static void
+wake (DerateDrillSet *set)
+{
+  g_autoptr (GPtrArray) wakers = NULL;
+
+  g_mutex_lock (&set->mutex);
+  wakers = g_ptr_array_copy (set->wakers, waker_copy, NULL);
+  g_mutex_unlock (&set->mutex);
+  g_ptr_array_set_free_func (wakers, (GDestroyNotify)derate_waker_unref);
+  for (guint i = 0; i < wakers->len; i++)
+    derate_waker_wake (g_ptr_array_index (wakers, i));
+}
+
+void
+derate_drill_set_add_waker (DerateDrillSet *set, DerateWaker *waker)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&set->mutex);
+
+  g_ptr_array_add (set->wakers, derate_waker_ref (waker));
+}
+
+void
+derate_drill_set_remove_waker (DerateDrillSet *set, DerateWaker *waker)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&set->mutex);
+
+  g_ptr_array_remove (set->wakers, waker);
 }
 
 /* The timer */
@@ -203,6 +242,7 @@ end (DerateDrillSet *set, DerateDrill *drill, const char *cause, gboolean late)
     return;
   derate_drill_log_ended (drill);
   move_timer (set);
+  wake (set);
 }
 
 typedef gboolean (*Match) (DerateDrillSet *set, const DerateDrill *drill, gpointer data);
@@ -460,6 +500,7 @@ derate_drill_set_begin (DerateDrillSet *set,
   if (!has_begun (set, drill))
     settle (set, drill);
   move_timer (set);
+  wake (set);
   return g_strdup (drill->id);
 }
 
@@ -502,20 +543,32 @@ derate_drill_set_stop (DerateDrillSet *set)
   derate_degradation_manager_remove_listener (set->manager, set->listener);
 }
 
+GPtrArray *
+derate_drill_set_list (DerateDrillSet *set)
+{
+  GPtrArray *drills = g_ptr_array_new_with_free_func ((GDestroyNotify)derate_drill_unref);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&set->mutex);
+
+  for (guint i = 0; i < set->running->len; i++)
+    {
+      DerateDrill *drill = g_ptr_array_index (set->running, i);
+
+      if (drill->cause == NULL)
+        g_ptr_array_add (drills, derate_drill_ref (drill));
+    }
+  return drills;
+}
+
 GVariant *
 derate_drill_set_to_variant (DerateDrillSet *set, gboolean details)
 {
   gint64 now = derate_clock_get_time (set->clock);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&set->mutex);
+  g_autoptr (GPtrArray) drills = derate_drill_set_list (set);
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
-  for (guint i = 0; i < set->running->len; i++)
-    {
-      const DerateDrill *drill = g_ptr_array_index (set->running, i);
-
-      if (drill->cause == NULL)
-        g_variant_builder_add_value (&builder, derate_drill_to_variant (drill, now, details));
-    }
+  for (guint i = 0; i < drills->len; i++)
+    g_variant_builder_add_value (&builder, derate_drill_to_variant (g_ptr_array_index (drills, i),
+                                                                    now, details));
   return g_variant_builder_end (&builder);
 }

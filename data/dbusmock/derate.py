@@ -139,7 +139,8 @@ def refresh(mock):
          ComputedLevel=mock.computed, Reason=rule, LevelSince=since,
          Services=dbus.Dictionary({name: props["Status"] for name, props in services.items()},
                                   signature="ss"),
-         Holds=dbus.Array([hold.show() for hold in mock.holds.values()], signature="a{sv}"))
+         Holds=dbus.Array([hold.show() for hold in mock.holds.values()], signature="a{sv}"),
+         Drills=dbus.Array(mock.drills.values(), signature="a{sv}"))
     if level == old:
         return
     mock.changes.insert(0, {"time": now(), "from": old, "to": level, "rule": rule})
@@ -446,7 +447,15 @@ def Drill(self, service, fault, duration_usec, options):
     if not SECOND <= duration_usec <= 3600 * SECOND:
         raise Error("InvalidTtl", f"drill: a duration of {duration_usec} µs: it must be 1s to 1h")
     ident = uuid.uuid4().hex[:8]
-    self.drills[ident] = str(service)
+    kind, value = next(iter(fault.items()))
+    self.drills[ident] = dbus.Dictionary({
+        "id": ident, "service": service, "fault": kind,
+        "rate": {"down": 1.0, "error-rate": value}.get(kind, 0.0),
+        "latency": dbus.UInt64(value if kind == "latency" else 0),
+        "limit": options.get("limit", "minimal"), "who": "mock", "reason": options.get("reason", ""),
+        "uid": dbus.UInt32(os.getuid()), "since": dbus.UInt64(now()),
+        "expires": dbus.UInt64(now() + duration_usec)}, signature="sv")
+    refresh(self)
     return ident
 
 
@@ -455,7 +464,9 @@ def StopDrill(self, id):
     admit(self, "StopDrill")
     if id not in self.drills:
         raise Error("NoSuchDrill", f"no drill “{id}”")
-    return dbus.Dictionary({"id": id, "service": self.drills.pop(id), "cause": "stopped"}, signature="sv")
+    service = self.drills.pop(id)["service"]
+    refresh(self)
+    return dbus.Dictionary({"id": id, "service": service, "cause": "stopped"}, signature="sv")
 
 
 @dbus.service.method(ADMIN, in_signature="", out_signature="as")
@@ -584,7 +595,8 @@ def load(mock, parameters):
         "Reason": mock.rule, "LevelSince": dbus.UInt64(now()), "LoopLag": dbus.UInt64(0),
         "Services": dbus.Dictionary({}, signature="ss"),
         "Features": dbus.Dictionary(parameters.get("features", {}), signature="ss"),
-        "Holds": dbus.Array([], signature="a{sv}")}, signature="sv"))
+        "Holds": dbus.Array([], signature="a{sv}"),
+        "Drills": dbus.Array([], signature="a{sv}")}, signature="sv"))
     for signal in (LevelChanged, HoldReleased):
         mock.methods.setdefault(signal._dbus_interface, {})[signal.__name__] = ("", "", "", signal)
     for name, status in parameters.get("services", {}).items():

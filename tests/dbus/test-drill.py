@@ -66,6 +66,24 @@ class Drills(busworld.BusTestCase):
         self.program.advance(10 * SECOND)
         self.assert_level("optimal")
 
+    def test_the_bus_hears_of_drills_that_nothing_else_shows(self):
+        listener = Listener(self.connection)
+        ident = drill(self.connection, "s3", {"latency": GLib.Variant("t", SECOND)}, 20 * SECOND,
+                      reason="Friday")
+        listener.until(lambda: listener.named("PropertiesChanged"))
+        ((interface, told, _),) = listener.named("PropertiesChanged")
+        (shown,) = told.pop("Drills")
+        self.assertEqual((interface, told, get(self.connection, "Drills")), (MANAGER, {}, [shown]))
+        self.assertEqual(shown.pop("expires") - shown.pop("since"), 20 * SECOND)
+        self.assertTrue(shown.pop("who"))
+        self.assertEqual(shown, {"id": ident, "service": "s3", "fault": "latency", "rate": 0,
+                                 "latency": SECOND, "limit": "minimal", "reason": "Friday",
+                                 "uid": busworld.os.geteuid()})
+        listener.heard.clear()
+        self.program.advance(20 * SECOND)
+        listener.until(lambda: listener.named("PropertiesChanged"))
+        self.assertIn((MANAGER, {"Drills": []}, []), listener.named("PropertiesChanged"))
+
     def test_the_level_is_told_before_it_returns(self):
         listener = Listener(self.connection)
         drill(self.connection)

@@ -26,7 +26,7 @@ class Shown(busworld.BusTestCase):
         self.assertGreater(shown.pop("LevelSince"), 0)
         self.assertEqual(shown, {
             "Version": "1.0.0", "Level": "optimal", "LevelValue": 1, "ComputedLevel": "optimal",
-            "Reason": "all-well", "LoopLag": 0, "Holds": [],
+            "Reason": "all-well", "LoopLag": 0, "Holds": [], "Drills": [],
             "Services": {name: "healthy" for name in ("database", "redis", "openai", "s3")},
             "Features": {name: "on"
                          for name in ("ai", "cache", "uploads", "writes", "reads", "status")}})

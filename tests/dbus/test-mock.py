@@ -268,6 +268,8 @@ class Control(MockTestCase):
         self.assertEqual(self.get("Level"), "optimal")
         ident = self.call("Drill", "(sa{sv}ta{sv})", "redis", {"down": GLib.Variant("b", True)},
                           60 * SECOND, {})
+        (shown,) = self.get("Drills")
+        self.assertEqual((shown["id"], shown["fault"], shown["rate"]), (ident, "down", 1))
         self.assertEqual(self.call("StopDrill", "(s)", ident)["service"], "redis")
 
     def test_properties_cannot_be_set(self):

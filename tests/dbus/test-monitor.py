@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import busworld
-from busworld import SECOND, call, hold
+from busworld import SECOND, GLib, call, hold
 
 import taprunner
 
@@ -87,6 +87,19 @@ class Monitor(busworld.BusTestCase):
         call(self.connection, "Release", "(s)", ident)
         self.assert_members(self.next(process), event="hold", id=ident, change="over")
 
+    def test_drills_begin_and_are_over(self):
+        process = self.start()
+        ident = call(self.connection, "Drill", "(sa{sv}ta{sv})", "s3",
+                     {"latency": GLib.Variant("t", SECOND // 2)}, 60 * SECOND,
+                     {"reason": GLib.Variant("s", "rehearsal")})
+        event = self.next(process)
+        self.assert_members(event, event="drill", id=ident, change="begun", service="s3",
+                            fault="latency", latency_seconds=0.5, rate=0, limit="minimal",
+                            reason="rehearsal", uid=os.geteuid())
+        self.assertAlmostEqual(event["remaining_seconds"], 60, delta=50)
+        call(self.connection, "StopDrill", "(s)", ident)
+        self.assert_members(self.next(process), event="drill", id=ident, change="over", service="s3")
+
     def test_services_that_come(self):
         process = self.start()
         self.program.ask("service till")
@@ -133,6 +146,14 @@ class Monitor(busworld.BusTestCase):
         call(self.connection, "SetBreakerMode", "(ssst)", "s3", "forced-open", "test", 60 * SECOND)
         self.assertEqual(process.stdout.readline()[10:],
                          "breaker  s3 mode forced-open, was normal\n")
+        ident = call(self.connection, "Drill", "(sa{sv}ta{sv})", "s3",
+                     {"latency": GLib.Variant("t", 2 * SECOND)}, 60 * SECOND,
+                     {"reason": GLib.Variant("s", "rehearsal")})
+        self.assertRegex(process.stdout.readline()[10:],
+                         rf"^drill    {ident} s3 calls begin 2s later for (1m 0s|59s), at worst minimal, "
+                         rf"by .+ \(uid {os.geteuid()}\): rehearsal\n$")
+        call(self.connection, "StopDrill", "(s)", ident)
+        self.assertEqual(process.stdout.readline()[10:], f"drill    {ident} over\n")
         self.program.ask("stop")
         self.assertEqual(process.stdout.readline()[10:], "program  shop gone\n")
 

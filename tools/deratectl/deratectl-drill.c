@@ -9,7 +9,7 @@
 #include "deratectl-drill-report.h"
 #include "deratectl-json.h"
 
-/* Nothing on the bus says that a drill has ended: the program is asked. */
+/* A program that is stuck or gone tells nothing of its drills: it is asked. */
 #define POLL_MS 1000
 
 typedef struct

@@ -17,7 +17,7 @@ typedef struct
 {
   DeratectlProgram *program;
   DeratectlThings *things;
-  GVariant *holds; /* NULL before the first answer */
+  DeratectlLists *lists;
   GCancellable *incarnation; /* of the program: cancelled when it is gone */
   gboolean objects_known;
   gboolean manager_known;
@@ -26,8 +26,8 @@ typedef struct
 
 static gboolean as_json;
 
-static void
-append_members (GVariantBuilder *builder, GVariant *members)
+void
+deratectl_append_members (GVariantBuilder *builder, GVariant *members)
 {
   GVariantIter iter;
   GVariant *member = NULL;
@@ -58,7 +58,7 @@ deratectl_tell (const char *kind, GVariant *details, const char *text)
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&builder, "{sv}", "time", g_variant_new_double (now));
   g_variant_builder_add (&builder, "{sv}", "event", g_variant_new_string (kind));
-  append_members (&builder, owned);
+  deratectl_append_members (&builder, owned);
   json = derate_json_from_variant (g_variant_builder_end (&builder));
   puts (json); /* UTF-8 whatever the locale, which g_print () would convert to */
   fflush (stdout);
@@ -131,22 +131,6 @@ tell_level (GVariant *parameters)
                   text);
 }
 
-static void
-take_manager (Monitor *monitor, GVariant *properties)
-{
-  g_autoptr (GVariant) holds =
-      g_variant_lookup_value (properties, "Holds", G_VARIANT_TYPE ("aa{sv}"));
-
-  if (holds == NULL)
-    return;
-  if (monitor->holds != NULL)
-    {
-      deratectl_tell_holds (monitor->holds, holds);
-      g_variant_unref (monitor->holds);
-    }
-  monitor->holds = g_steal_pointer (&holds);
-}
-
 static void ask_all (Monitor *monitor);
 
 static gboolean
@@ -184,7 +168,7 @@ on_manager (GObject *source, GAsyncResult *result, gpointer data)
   properties = g_variant_get_child_value (reply, 0);
   g_variant_lookup (properties, "Level", "&s", &level);
   tell_program (monitor, level);
-  take_manager (monitor, properties);
+  deratectl_lists_take (monitor->lists, properties);
 }
 
 static void
@@ -262,7 +246,7 @@ take_properties (Monitor *monitor, const char *path, GVariant *parameters)
     return;
   g_variant_get (parameters, "(&s@a{sv}@as)", &interface, &properties, NULL);
   if (strcmp (interface, DERATECTL_MANAGER) == 0 && monitor->manager_known)
-    take_manager (monitor, properties);
+    deratectl_lists_take (monitor->lists, properties);
   else if (monitor->objects_known)
     deratectl_things_change (monitor->things, path, interface, properties);
 }
@@ -319,16 +303,17 @@ run (int argc, char **argv)
     return deratectl_fail (error);
   monitor.program = program;
   monitor.things = deratectl_things_new ();
+  monitor.lists = deratectl_lists_new ();
   done = deratectl_follow (program, loop, &follower, &monitor, &error);
   forget_incarnation (&monitor);
   deratectl_things_free (monitor.things);
-  g_clear_pointer (&monitor.holds, g_variant_unref);
+  deratectl_lists_free (monitor.lists);
   return done ? DERATECTL_DONE : deratectl_fail (error);
 }
 
 const DeratectlVerb deratectl_verb_monitor = {
   .name = "monitor",
   .arguments = "[--json]",
-  .summary = "Tell what happens to level, services, breakers and holds, a line each",
+  .summary = "Tell what happens to level, services, breakers, holds and drills, a line each",
   .run = run,
 };

@@ -8,6 +8,8 @@
 G_BEGIN_DECLS
 
 /* Tells of one event: @details (a{sv}, floating) where programs read, @text where people do. */
+void deratectl_append_members (GVariantBuilder *builder,
+                               GVariant        *members);
 void deratectl_tell (const char *kind,
                      GVariant   *details,
                      const char *text);
@@ -30,8 +32,12 @@ void deratectl_things_add (DeratectlThings *things,
 void deratectl_things_remove (DeratectlThings *things,
                               const char      *path);
 
-/* Tells of what differs in the lists of holds. */
-void deratectl_tell_holds (GVariant *old_holds,
-                           GVariant *new_holds);
+/* The same of its holds and drills, from the properties of the manager. */
+typedef struct _DeratectlLists DeratectlLists;
+
+DeratectlLists *deratectl_lists_new (void);
+void deratectl_lists_free (DeratectlLists *lists);
+void deratectl_lists_take (DeratectlLists *lists,
+                           GVariant       *properties);
 
 G_END_DECLS
