@@ -292,18 +292,24 @@ class AgentTest(unittest.TestCase):
             return self.world.metric("circuit_breaker_fallback_used_total", name="openai",
                                      strategy="degraded", reason="hold")
         before = asked(), used()
-        answers = []
-        threads = [threading.Thread(
-            target=lambda price=price: answers.append((price, self.world.work_out("x", price))))
-            for price in range(40)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for price, answer in answers:
-            self.check_degraded(answer, ("rule",), ("hold",))
-            self.assertAlmostEqual(answer.json["price"], price * 1.3)
-        self.assertEqual((asked(), used()), (before[0], before[1] + 40))
+        self.check_degraded(self.world.work_out(), ("rule",), ("hold",))
+        connections = [http.client.HTTPConnection("127.0.0.1", self.world.port.number, timeout=10)
+                       for _ in range(40)]
+        for connection in connections:
+            connection.connect()
+        self.world.price()  # they have been let in when it is answered
+        os.kill(self.world.stack.agent.pid, signal.SIGSTOP)
+        try:
+            for price, connection in enumerate(connections):
+                connection.request("POST", "/ai/pricing", json.dumps({"item": "x", "price": price}))
+        finally:
+            os.kill(self.world.stack.agent.pid, signal.SIGCONT)
+        for price, connection in enumerate(connections):
+            body = json.loads(connection.getresponse().read())
+            connection.close()
+            self.assertEqual((body.get("source"), body.get("reason")), ("rule", "hold"), body)
+            self.assertAlmostEqual(body["price"], price * 1.3)
+        self.assertEqual((asked(), used()), (before[0], before[1] + 41))
 
     def test_hold(self):
         arguments = agentworld.GLib.Variant("(ssssta{sv})", ("minimal", "at-least", "ana",
