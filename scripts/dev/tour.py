@@ -11,6 +11,7 @@ import checkout
 import stack
 from private_servers.process import Failed
 from tourclient import SLOWEST, Client, describe
+from tourdrill import tell_drills
 
 FAST = {"recovery-interval": "2s", "recovery-hold": "2s", "recovery-damping": "off"}
 AT_ONCE = 1.0       # after the first failed call
@@ -32,6 +33,7 @@ class Story:
         self.running = running
         self.client = Client(running.port)
         self.begin = time.monotonic()
+        self.told = 0  # of the user's faults
         self.passed = 0
         self.broken = []
 
@@ -50,15 +52,16 @@ class Story:
         print(f"\n{title}", flush=True)
 
     def tell_user(self):
-        """What the user saw since this was told last, and whether that was good enough."""
-        before = len(self.client.faults)
+        """What the user saw since this was told last, and whether that was good enough. Gives it."""
         answers = self.client.take()
         self.say(f"the user: {describe(answers)}")
-        faults = self.client.faults[before:]
+        faults = self.client.faults[self.told:]
+        self.told = len(self.client.faults)
         if answers:
             self.promise(not faults, "each request answered, within "
                          f"{SLOWEST * 1000:.0f} ms, none with a 500"
                          + (f": {len(faults)} were not: {faults[:3]}" if faults else ""))
+        return answers
 
     # Looking
 
@@ -207,7 +210,7 @@ def tell_hold(story):
 
 
 def tell_defaults(story):
-    story.chapter("5. The same with the settings as they are shipped")
+    story.chapter("6. The same with the settings as they are shipped")
     story.client.pause()
     running = story.running
     story.promise(running.stop_agent() == 0, "the agent ends by SIGTERM, exit status 0")
@@ -237,7 +240,8 @@ def play(running, lock):
         story.chapter("0. All is well")
         story.say_level(story.status())
         story.tell_user()
-        for chapter in (tell_failures, tell_recovery, tell_quiet, tell_hold, tell_defaults):
+        for chapter in (tell_failures, tell_recovery, tell_quiet, tell_hold, tell_drills,
+                        tell_defaults):
             chapter(story)
     finally:
         story.client.end()
