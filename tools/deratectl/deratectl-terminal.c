@@ -84,7 +84,7 @@ deratectl_terminal_draw (const char *page)
   guint height = 0;
 
   deratectl_terminal_get_size (NULL, &height);
-  for (guint i = 0; lines[i] != NULL && i < height; i++)
+  for (guint i = 0; i < height && lines[i] != NULL; i++)
     g_string_append_printf (text, "%s%s" CLEAR_LINE, i > 0 ? "\n" : "", lines[i]);
   g_string_append (text, CLEAR_BELOW);
   g_print ("%s", text->str);
