@@ -56,6 +56,8 @@ struct _DerateCore
   GMutex mutex;
   GPtrArray *services; /* (element-type DerateService) in the order they were added; by the mutex */
   GListStore *model;   /* the same, in the owner context */
+  GPtrArray *watches;  /* (nullable) see derate-core-watch.c; by the mutex */
+  guint last_watch;    /* by the mutex */
 };
 
 static inline DerateCoreState
@@ -66,5 +68,8 @@ derate_core_get_state (DerateCore *core)
 
 /* The services now, each with a reference. From any thread. */
 GPtrArray *derate_core_snapshot_services (DerateCore *core);
+
+/* Tells who watches that nothing more will come. */
+void derate_core_end_watches (DerateCore *core);
 
 G_END_DECLS

@@ -112,6 +112,7 @@ derate_core_shut_down (DerateCore *core)
   g_autoptr (GTask) starting = g_steal_pointer (&core->starting);
 
   g_atomic_int_set (&core->state, DERATE_CORE_STOPPED);
+  derate_core_end_watches (core);
   derate_core_systemd_stopping (core->systemd);
   if (core->drills != NULL)
     derate_drill_set_stop (core->drills);

@@ -37,6 +37,21 @@ typedef enum /*< flags >*/
   DERATE_CORE_PIPELINE_UNCOUNTED = 1 << 2,
 } DerateCorePipelineFlags;
 
+/**
+ * DerateCoreWatchFunc: (skip)
+ * @event: (nullable): `level`, `service`, `breaker`, `hold` or `drill`; %NULL when nothing more
+ *   will come
+ * @value: (nullable): an `a{sv}`: what it is now
+ * @user_data: what was given with the function
+ *
+ * Hears of what happens in a core; see derate_core_add_watch().
+ *
+ * Since: 1.0
+ */
+typedef void (*DerateCoreWatchFunc) (const char *event,
+                                     GVariant   *value,
+                                     gpointer    user_data);
+
 #define DERATE_TYPE_CORE (derate_core_get_type ())
 
 DERATE_AVAILABLE_IN_1_0
@@ -193,5 +208,20 @@ GVariant *derate_core_dup_breakers (DerateCore *core);
 
 DERATE_AVAILABLE_IN_1_0
 GVariant *derate_core_dup_health (DerateCore *core);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_core_dup_events (DerateCore *core,
+                                  gboolean    details);
+
+DERATE_AVAILABLE_IN_1_0
+guint derate_core_add_watch (DerateCore         *core,
+                             gboolean            details,
+                             DerateCoreWatchFunc func,
+                             gpointer            user_data,
+                             GDestroyNotify      destroy);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_core_remove_watch (DerateCore *core,
+                               guint       id);
 
 G_END_DECLS

@@ -82,6 +82,11 @@ typedef struct
 
 DerateHoldEffect derate_hold_set_get_effect (const DerateHoldSet *set);
 
+/* One hold as an a{sv}, floating. */
+GVariant *derate_hold_to_variant (const DerateHold *hold,
+                                  gint64            now,
+                                  gboolean          details);
+
 /* aa{sv} as in the JSON surface, floating; @details FALSE leaves who, reason and uid null. */
 GVariant *derate_hold_set_to_variant (const DerateHoldSet *set,
                                       gint64               now,

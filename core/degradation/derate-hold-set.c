@@ -217,28 +217,29 @@ derate_hold_set_get_effect (const DerateHoldSet *set)
   return effect;
 }
 
-static void
-add_hold (GVariantBuilder *holds, const DerateHold *hold, gint64 now, gboolean details)
+GVariant *
+derate_hold_to_variant (const DerateHold *hold, gint64 now, gboolean details)
 {
   double remaining = (double)MAX (hold->deadline - now, 0) / G_TIME_SPAN_SECOND;
   gboolean endless = hold->deadline == DERATE_CLOCK_NEVER;
+  GVariantBuilder dict;
 
-  g_variant_builder_open (holds, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (holds, "{sv}", "id", g_variant_new_string (hold->id));
-  g_variant_builder_add (holds, "{sv}", "level",
+  g_variant_builder_init (&dict, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&dict, "{sv}", "id", g_variant_new_string (hold->id));
+  g_variant_builder_add (&dict, "{sv}", "level",
                          g_variant_new_string (derate_level_get_nick (hold->level)));
-  g_variant_builder_add (holds, "{sv}", "mode",
+  g_variant_builder_add (&dict, "{sv}", "mode",
                          g_variant_new_string (derate_hold_mode_get_nick (hold->mode)));
-  g_variant_builder_add (holds, "{sv}", "who", g_variant_new ("ms", details ? hold->who : NULL));
-  g_variant_builder_add (holds, "{sv}", "reason",
+  g_variant_builder_add (&dict, "{sv}", "who", g_variant_new ("ms", details ? hold->who : NULL));
+  g_variant_builder_add (&dict, "{sv}", "reason",
                          g_variant_new ("ms", details ? hold->reason : NULL));
-  g_variant_builder_add (holds, "{sv}", "uid", g_variant_new ("mu", details, hold->uid));
-  g_variant_builder_add (holds, "{sv}", "since",
+  g_variant_builder_add (&dict, "{sv}", "uid", g_variant_new ("mu", details, hold->uid));
+  g_variant_builder_add (&dict, "{sv}", "since",
                          g_variant_new_double ((double)hold->since / G_TIME_SPAN_SECOND));
-  g_variant_builder_add (holds, "{sv}", "remaining_seconds",
+  g_variant_builder_add (&dict, "{sv}", "remaining_seconds",
                          g_variant_new ("md", !endless, remaining));
-  g_variant_builder_add (holds, "{sv}", "bound", g_variant_new_boolean (hold->bound));
-  g_variant_builder_close (holds);
+  g_variant_builder_add (&dict, "{sv}", "bound", g_variant_new_boolean (hold->bound));
+  return g_variant_builder_end (&dict);
 }
 
 GVariant *
@@ -248,6 +249,7 @@ derate_hold_set_to_variant (const DerateHoldSet *set, gint64 now, gboolean detai
 
   g_variant_builder_init (&holds, G_VARIANT_TYPE ("aa{sv}"));
   for (guint i = 0; i < set->holds->len; i++)
-    add_hold (&holds, g_ptr_array_index (set->holds, i), now, details);
+    g_variant_builder_add_value (&holds, derate_hold_to_variant (g_ptr_array_index (set->holds, i),
+                                                                 now, details));
   return g_variant_builder_end (&holds);
 }
