@@ -14,4 +14,16 @@ void derate_http_send (SoupServerMessage *message,
 void derate_http_respond_metrics (DerateMetricsRegistry *registry,
                                   SoupServerMessage     *message);
 
+/* {"error": @text} */
+void derate_http_send_error (SoupServerMessage *message,
+                             guint              status,
+                             const char        *text);
+
+/* The page at `/`: @name is `page/` and a file of it, NULL for the page itself; @flags is what is
+ * served beside it. */
+gboolean derate_http_page_has (const char *name);
+void derate_http_respond_page (SoupServerMessage *message,
+                               const char        *name,
+                               DerateHttpFlags    flags);
+
 G_END_DECLS

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "derate-http-events-private.h"
 #include "derate-http-private.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ struct _Mount
   DerateHttpFlags flags;
   gsize path_length;
   Responder respond;
+  DerateHttpEvents *events; /* of that page alone */
 };
 
 static void
@@ -24,6 +26,7 @@ mount_free (gpointer data)
 {
   Mount *mount = data;
 
+  g_clear_pointer (&mount->events, derate_http_events_close);
   g_object_unref (mount->core);
   g_free (mount);
 }
@@ -46,7 +49,8 @@ derate_http_send (SoupServerMessage *message, guint status, const char *type, GB
   soup_message_headers_replace (headers, "Content-Type", type);
   close_where_libsoup_leaks (headers);
   soup_server_message_set_status (message, status, NULL);
-  soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
+  if (g_bytes_get_size (body) > 0)
+    soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
 }
 
 /* Takes @value, floating or not. */
@@ -60,8 +64,8 @@ send_variant (SoupServerMessage *message, guint status, const char *type, GVaria
   derate_http_send (message, status, type, body);
 }
 
-static void
-send_error (SoupServerMessage *message, guint status, const char *text)
+void
+derate_http_send_error (SoupServerMessage *message, guint status, const char *text)
 {
   GVariantDict dict;
 
@@ -75,7 +79,7 @@ respond_metrics (Mount *mount, SoupServerMessage *message, const char *name)
 {
   if (name != NULL)
     {
-      send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
+      derate_http_send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
       return;
     }
   derate_http_respond_metrics (derate_core_get_metrics (mount->core), message);
@@ -86,7 +90,7 @@ respond_status (Mount *mount, SoupServerMessage *message, const char *name)
 {
   if (name != NULL)
     {
-      send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
+      derate_http_send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
       return;
     }
   send_variant (message, SOUP_STATUS_OK, "application/json",
@@ -106,7 +110,7 @@ respond_breakers (Mount *mount, SoupServerMessage *message, const char *name)
     }
   one = g_variant_lookup_value (all, name, G_VARIANT_TYPE_VARDICT);
   if (one == NULL)
-    send_error (message, SOUP_STATUS_NOT_FOUND, "no such circuit breaker");
+    derate_http_send_error (message, SOUP_STATUS_NOT_FOUND, "no such circuit breaker");
   else
     send_variant (message, SOUP_STATUS_OK, "application/json", g_steal_pointer (&one));
 }
@@ -130,7 +134,7 @@ respond_service (Mount *mount, SoupServerMessage *message, const char *name)
 
   if (service == NULL)
     {
-      send_error (message, SOUP_STATUS_NOT_FOUND, "no such service");
+      derate_http_send_error (message, SOUP_STATUS_NOT_FOUND, "no such service");
       return;
     }
   down = derate_service_get_status (service) == DERATE_HEALTH_STATUS_DOWN;
@@ -161,6 +165,21 @@ respond_health (Mount *mount, SoupServerMessage *message, const char *name)
 }
 
 static void
+respond_events (Mount *mount, SoupServerMessage *message, const char *name)
+{
+  if (name == NULL)
+    derate_http_events_respond (mount->events, message);
+  else
+    derate_http_send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
+}
+
+static void
+respond_page (Mount *mount, SoupServerMessage *message, const char *name)
+{
+  derate_http_respond_page (message, name, mount->flags);
+}
+
+static void
 handle (SoupServer *server,
         SoupServerMessage *message,
         const char *path,
@@ -170,21 +189,24 @@ handle (SoupServer *server,
   Mount *mount = user_data;
   const char *method = soup_server_message_get_method (message);
   const char *rest = path + mount->path_length;
+  const char *name = rest[0] == '/' && rest[1] != '\0' ? rest + 1 : NULL;
 
-  /* The server matches by leading words, so /metricsx comes here too. */
-  if (*rest != '\0' && *rest != '/')
+  /* The server matches by leading words, so /metricsx comes here too; and to the page comes what
+   * nobody else wants. */
+  if ((*rest != '\0' && *rest != '/') ||
+      (mount->respond == respond_page && !derate_http_page_has (name)))
     {
-      send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
+      derate_http_send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
       return;
     }
   if (method != SOUP_METHOD_GET && method != SOUP_METHOD_HEAD)
     {
       soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
                                     "GET, HEAD");
-      send_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "read-only: GET and HEAD");
+      derate_http_send_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "read-only: GET and HEAD");
       return;
     }
-  mount->respond (mount, message, rest[0] == '/' && rest[1] != '\0' ? rest + 1 : NULL);
+  mount->respond (mount, message, name);
 }
 
 /* An alias stands before the page it would else be part of: the longest path wins in SoupServer. */
@@ -199,18 +221,47 @@ static const struct
   { "/circuit-breaker/status", DERATE_HTTP_STATUS, respond_breakers },
   { "/circuit-breakers", DERATE_HTTP_STATUS, respond_breakers },
   { "/degradation", DERATE_HTTP_STATUS, respond_status },
+  { "/events", DERATE_HTTP_STATUS, respond_events },
   { "/health", DERATE_HTTP_HEALTH, respond_health },
+  { "", DERATE_HTTP_PAGE, respond_page },
 };
 
 /* “/admin” and “/admin/” are one prefix. */
 static char *
-page_path (const char *prefix, const char *page)
+strip_prefix (const char *prefix)
 {
   gsize length = prefix != NULL ? strlen (prefix) : 0;
 
   while (length > 0 && prefix[length - 1] == '/')
     length--;
-  return g_strdup_printf ("%.*s%s", (int)length, prefix != NULL ? prefix : "", page);
+  return g_strndup (prefix != NULL ? prefix : "", length);
+}
+
+/* Under which @server keeps the paths that are served below @prefix. */
+static char *
+make_key (const char *prefix)
+{
+  g_autofree char *stripped = strip_prefix (prefix);
+
+  return g_strconcat ("derate-http:", stripped, NULL);
+}
+
+static void
+add_handler (SoupServer *server,
+             const char *path,
+             DerateCore *core,
+             DerateHttpFlags flags,
+             Responder respond)
+{
+  Mount *mount = g_new0 (Mount, 1);
+
+  mount->core = g_object_ref (core);
+  mount->flags = flags;
+  mount->path_length = strlen (path);
+  mount->respond = respond;
+  if (respond == respond_events)
+    mount->events = derate_http_events_new (core, (flags & DERATE_HTTP_DETAILS) != 0);
+  soup_server_add_handler (server, *path != '\0' ? path : "/", handle, mount, mount_free);
 }
 
 /**
@@ -222,33 +273,42 @@ page_path (const char *prefix, const char *page)
  *
  * Serves the read-only pages of @core on @server: `/metrics` (Prometheus text 0.0.4, or
  * OpenMetrics 1.0 for a client that prefers it; gzip; always 200), `/health` with `/health/live`,
- * `/health/ready` and `/health/SERVICE`, `/degradation`, and
- * `/circuit-breakers` with `/circuit-breakers/NAME`. Nothing here changes anything. Several cores
- * may stand on one server, under a prefix each. The server keeps @core until derate_http_unmount()
- * or its end. Call it in the server's thread.
+ * `/health/ready` and `/health/SERVICE`, `/degradation`,
+ * `/circuit-breakers` with `/circuit-breakers/NAME`, `/events` (server-sent events), and the page
+ * for people at `/`. Nothing here changes anything. Several cores may stand on one server, under a
+ * prefix each; a second call with the same prefix replaces the first. The page with no prefix is
+ * the server's default handler: a program that has one of its own gives a prefix, or leaves
+ * %DERATE_HTTP_PAGE out. The server keeps @core until derate_http_unmount() or its end. Call it in
+ * the server's thread, where the thread-default context is the server's.
  *
  * Since: 1.0
  */
 void
 derate_http_mount (DerateCore *core, SoupServer *server, const char *prefix, DerateHttpFlags flags)
 {
+  g_autofree char *stripped = NULL;
+  g_autofree char *key = NULL;
+  GPtrArray *paths;
+
   g_return_if_fail (DERATE_IS_CORE (core));
   g_return_if_fail (SOUP_IS_SERVER (server));
 
+  derate_http_unmount (server, prefix);
+  if ((flags & DERATE_HTTP_PAGE) != 0)
+    flags |= DERATE_HTTP_STATUS;
+  stripped = strip_prefix (prefix);
+  key = make_key (prefix);
+  paths = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < G_N_ELEMENTS (pages); i++)
     {
-      g_autofree char *path = page_path (prefix, pages[i].path);
-      Mount *mount;
+      g_autofree char *path = g_strconcat (stripped, pages[i].path, NULL);
 
       if ((flags & pages[i].flag) == 0)
         continue;
-      mount = g_new0 (Mount, 1);
-      mount->core = g_object_ref (core);
-      mount->flags = flags;
-      mount->path_length = strlen (path);
-      mount->respond = pages[i].respond;
-      soup_server_add_handler (server, path, handle, mount, mount_free);
+      add_handler (server, path, core, flags, pages[i].respond);
+      g_ptr_array_add (paths, g_steal_pointer (&path));
     }
+  g_object_set_data_full (G_OBJECT (server), key, paths, (GDestroyNotify)g_ptr_array_unref);
 }
 
 /**
@@ -256,19 +316,24 @@ derate_http_mount (DerateCore *core, SoupServer *server, const char *prefix, Der
  * @server: a server
  * @prefix: (nullable): the prefix that derate_http_mount() was given
  *
- * Takes the pages away.
+ * Takes the pages away, and ends what is under way on `/events`.
  *
  * Since: 1.0
  */
 void
 derate_http_unmount (SoupServer *server, const char *prefix)
 {
+  g_autofree char *key = NULL;
+  g_autoptr (GPtrArray) paths = NULL;
+
   g_return_if_fail (SOUP_IS_SERVER (server));
 
-  for (guint i = 0; i < G_N_ELEMENTS (pages); i++)
+  key = make_key (prefix);
+  paths = g_object_steal_data (G_OBJECT (server), key);
+  for (guint i = 0; paths != NULL && i < paths->len; i++)
     {
-      g_autofree char *path = page_path (prefix, pages[i].path);
+      const char *path = g_ptr_array_index (paths, i);
 
-      soup_server_remove_handler (server, path);
+      soup_server_remove_handler (server, *path != '\0' ? path : "/");
     }
 }

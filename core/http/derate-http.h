@@ -10,9 +10,11 @@ G_BEGIN_DECLS
  * DerateHttpFlags:
  * @DERATE_HTTP_METRICS: `/metrics`
  * @DERATE_HTTP_HEALTH: `/health`, `/health/live`, `/health/ready`, `/health/SERVICE`
- * @DERATE_HTTP_STATUS: `/degradation`, `/circuit-breakers`, without who holds and why
- * @DERATE_HTTP_DETAILS: who holds a level and why in `/degradation`, and the services' error texts;
- *   not for a public port
+ * @DERATE_HTTP_STATUS: `/degradation`, `/circuit-breakers`, `/events`, without who holds and why
+ * @DERATE_HTTP_DETAILS: who holds a level and why in `/degradation` and `/events`, and the services'
+ *   error texts; not for a public port
+ * @DERATE_HTTP_PAGE: the page for people at `/`, and with it %DERATE_HTTP_STATUS, from which it
+ *   lives; what it says of fallbacks it has from `/metrics`, where that is served
  *
  * What to serve.
  *
@@ -24,6 +26,7 @@ typedef enum /*< flags >*/
   DERATE_HTTP_HEALTH = 1 << 1,
   DERATE_HTTP_STATUS = 1 << 2,
   DERATE_HTTP_DETAILS = 1 << 3,
+  DERATE_HTTP_PAGE = 1 << 4,
 } DerateHttpFlags;
 
 /**
@@ -34,7 +37,8 @@ typedef enum /*< flags >*/
  * Since: 1.0
  */
 #define DERATE_HTTP_ALL                                                                            \
-  (DERATE_HTTP_METRICS | DERATE_HTTP_HEALTH | DERATE_HTTP_STATUS | DERATE_HTTP_DETAILS)
+  (DERATE_HTTP_METRICS | DERATE_HTTP_HEALTH | DERATE_HTTP_STATUS | DERATE_HTTP_DETAILS |           \
+   DERATE_HTTP_PAGE)
 
 DERATE_AVAILABLE_IN_1_0
 void derate_http_mount (DerateCore     *core,

@@ -41,6 +41,8 @@ read_flags (DerateConfig *config)
     flags |= DERATE_HTTP_METRICS;
   if (derate_config_get_boolean (config, "http", "health", TRUE))
     flags |= DERATE_HTTP_HEALTH;
+  if (derate_config_get_boolean (config, "http", "page", TRUE))
+    flags |= DERATE_HTTP_PAGE;
   if (derate_config_get_boolean (config, "http", "details", FALSE))
     flags |= DERATE_HTTP_DETAILS;
   return flags;

@@ -122,16 +122,23 @@ world_ask_with (World *world, const char *method, const char *path, const char *
 {
   g_autofree char *uri = g_strconcat (world->base, path, NULL);
   g_autoptr (SoupMessage) message = soup_message_new (method, uri);
+
+  g_assert_nonnull (message);
+  for (guint i = 0; wanted[i] != NULL; i += 2)
+    soup_message_headers_append (soup_message_get_request_headers (message), wanted[i],
+                                 wanted[i + 1]);
+  return world_send (world, message);
+}
+
+Answer *
+world_send (World *world, SoupMessage *message)
+{
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (GError) error = NULL;
   SoupMessageHeaders *headers;
   Answer *answer = g_new0 (Answer, 1);
 
-  g_assert_nonnull (message);
-  for (guint i = 0; wanted[i] != NULL; i += 2)
-    soup_message_headers_append (soup_message_get_request_headers (message), wanted[i],
-                                 wanted[i + 1]);
   soup_session_send_and_read_async (world->session, message, G_PRIORITY_DEFAULT, NULL, on_answered,
                                     &result);
   while (result == NULL)

@@ -54,6 +54,8 @@ Answer *world_ask_with (World             *world,
                         const char        *path,
                         const char *const *headers);
 
+Answer *world_send (World *world, SoupMessage *message);
+
 Answer *world_get (World *world, const char *path);
 
 void answer_free (Answer *answer);

@@ -352,7 +352,6 @@ test_unknown (World *world, gconstpointer data)
     "/degradation/x",
     "/circuit-breakers/nobody",
     "/circuit-breakersx",
-    "/",
     "/events/x",
   };
 
@@ -378,6 +377,7 @@ static const char *const all_pages[] = {
   "/circuit-breakers/redis",
   "/metrics/circuit-breakers",
   "/circuit-breaker/status",
+  "/",
 };
 
 static void
@@ -448,6 +448,7 @@ test_flags (World *world, gconstpointer data)
     { "/degradation", DERATE_HTTP_STATUS },
     { "/circuit-breakers", DERATE_HTTP_STATUS },
     { "/circuit-breaker/status", DERATE_HTTP_STATUS },
+    { "/page/main.js", DERATE_HTTP_PAGE },
   };
   static const DerateHttpFlags flags[] = { DERATE_HTTP_METRICS, DERATE_HTTP_HEALTH,
                                            DERATE_HTTP_STATUS };

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Holds, drills, breakers, features, fallbacks, queues and history.
+
+import { byId, make, show, setText, chip, table } from "./dom.js";
+import { at, since, left, span, count, percent, plural } from "./format.js";
+
+const HISTORY = 20;
+const FEW = 8;
+const STATES = ["open", "half-open", "closed"];
+const BECAUSE = { level: "by the level", dependency: "needs are down" };
+
+function fill(id, isShown, ...children) {
+  byId(id).hidden = !isShown;
+  show(`${id}-body`, ...children);
+}
+
+function remaining(seconds) {
+  return seconds !== null ? left(seconds) : "without end";
+}
+
+function holdRow(hold) {
+  return [
+    [hold.mode === "exact" ? "exactly " : "at least ", chip(hold.level)],
+    hold.who ?? "an operator",
+    hold.reason ?? "not shown here",
+    remaining(hold.remaining_seconds),
+    [since(hold.since), hold.bound ? ", ends with its holder" : ""],
+  ];
+}
+
+export function showHolds(status) {
+  fill("holds", status.holds.length > 0, table("Holds", [
+    { title: "Level" }, { title: "By" }, { title: "Reason" }, { title: "Left" }, { title: "Held for", kind: "wide" },
+  ], status.holds.map(holdRow)));
+}
+
+function sayFault(drill) {
+  if (drill.fault === "error-rate")
+    return `${percent(drill.rate)} of calls fail`;
+  if (drill.fault === "latency")
+    return `${drill.latency_seconds} s slower`;
+  return drill.fault;
+}
+
+function drillRow(drill) {
+  return [drill.service, sayFault(drill), drill.who ?? "an operator", drill.reason ?? "not shown here",
+    remaining(drill.remaining_seconds), drill.limit];
+}
+
+export function showDrills(status) {
+  fill("drills", status.drills.length > 0, table("Drills", [
+    { title: "Service" }, { title: "Fault" }, { title: "By" }, { title: "Reason", kind: "wide" }, { title: "Left" },
+    { title: "Ends at", kind: "wide" },
+  ], status.drills.map(drillRow)));
+}
+
+function breakerRow(breaker) {
+  const next = breaker.retry_after_seconds > 0 ? left(breaker.retry_after_seconds) : "–";
+  return [
+    breaker.name,
+    [chip(breaker.state), breaker.mode !== "normal" ? make("span", { class: "quiet" }, ` ${breaker.mode}`) : ""],
+    `${count(breaker.failure_count)} of ${count(breaker.failure_threshold)}`,
+    breaker.failure_rate !== null ? percent(breaker.failure_rate) : "–",
+    count(breaker.calls_blocked),
+    breaker.state === "closed" ? "–" : next,
+  ];
+}
+
+const BREAKER_COLUMNS = [
+  { title: "Name" }, { title: "State" }, { title: "Failures", kind: "number wide" }, { title: "Rate", kind: "number wide" },
+  { title: "Refused", kind: "number" }, { title: "Next try", kind: "number" },
+];
+
+export function showBreakers(breakers) {
+  const sorted = [...breakers].sort((a, b) =>
+    STATES.indexOf(a.state) - STATES.indexOf(b.state) || a.name.localeCompare(b.name));
+  const special = sorted.filter((breaker) => breaker.state !== "closed" || breaker.mode !== "normal");
+  const folds = sorted.length > FEW;
+  const rows = folds ? special : sorted;
+  const closed = sorted.filter((breaker) => !special.includes(breaker));
+
+  fill("breakers", sorted.length > 0,
+    rows.length > 0 ? table("Circuit breakers", BREAKER_COLUMNS, rows.map(breakerRow))
+      : make("p", { class: "fine" }, "All breakers are closed."));
+  byId("breakers-closed").hidden = !folds || closed.length === 0;
+  setText("breakers-closed-title", plural(closed.length, "closed breaker"));
+  show("breakers-closed-body", folds ? table("Closed circuit breakers", BREAKER_COLUMNS, closed.map(breakerRow)) : null);
+}
+
+export function showFeatures(status) {
+  const order = ["off", "queued", "on"];
+  const features = Object.entries(status.features).sort(([a, one], [b, other]) =>
+    order.indexOf(one.mode) - order.indexOf(other.mode) || a.localeCompare(b));
+  fill("features", features.length > 0, make("ul", { class: "features" }, features.map(([name, feature]) =>
+    make("li", {}, make("span", {}, name),
+      make("span", {}, feature.because !== null ? make("span", { class: "quiet" }, `${BECAUSE[feature.because] ?? feature.because} `) : null,
+        chip(feature.mode))))));
+}
+
+function answerBar(answers) {
+  const total = answers.real + answers.fallback + answers.refused;
+  if (total === 0)
+    return make("p", { class: "quiet" }, "No answers have been counted yet.");
+  const kinds = ["real", "fallback", "refused"];
+  return make("ul", { class: "answers", "aria-label": `${count(total)} answers since the start` }, kinds.map((kind) =>
+    make("li", { "data-answer": kind }, make("strong", {}, percent(answers[kind] / total)),
+      make("span", { class: "quiet" }, `${kind} (${count(answers[kind])})`))));
+}
+
+export function showFallbacks(metrics) {
+  if (metrics === null) {
+    fill("fallbacks", false);
+    return;
+  }
+  const used = [...metrics.fallbacks].sort((a, b) => b.count - a.count);
+  fill("fallbacks", true, answerBar(metrics.answers),
+    used.length > 0 ? table("Fallbacks used since the start", [
+      { title: "Service" }, { title: "Fallback" }, { title: "Because" }, { title: "Times", kind: "number" },
+    ], used.map((one) => [one.name, one.strategy, one.reason, count(one.count)]))
+      : make("p", { class: "quiet" }, "No fallback has been used since the start."));
+}
+
+export function showQueues(metrics) {
+  const queues = metrics !== null ? [...metrics.queues] : [];
+  fill("queues", queues.length > 0, table("Queues", [
+    { title: "Queue" }, { title: "Waiting", kind: "number" }, { title: "Oldest", kind: "number" },
+    { title: "Given up", kind: "number" },
+  ], queues.map(([name, queue]) => [name, count(queue.depth ?? 0),
+    queue.oldest_age_seconds > 0 ? span(queue.oldest_age_seconds) : "–", count(queue.dead_letters_total ?? 0)])));
+}
+
+export function showHistory(status) {
+  const newest = status.history.slice(-HISTORY).reverse();
+  fill("history", newest.length > 0, table(`The last ${plural(newest.length, "change")} of the level`, [
+    { title: "When" }, { title: "Change" }, { title: "Rule" },
+  ], newest.map((step) => [at(step.time),
+    [step.from !== "unknown" ? chip(step.from) : make("span", { class: "quiet" }, "start"),
+      make("span", { class: "arrow", "aria-label": "to" }, " → "), chip(step.to)],
+    make("code", {}, step.rule ?? "–")])));
+}
