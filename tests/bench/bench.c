@@ -348,7 +348,7 @@ static int
 list (const BenchCase *cases, const BenchFigure *figures)
 {
   for (; cases->name != NULL; cases++)
-    if (cases->run != NULL)
+    if (cases->run != NULL && cases->counted != BENCH_NOT_COUNTED)
       g_print ("case\t%s\t%u\n", cases->name, cases->counted != 0 ? cases->counted : COUNTED);
   for (; figures->name != NULL; figures++)
     g_print ("figure\t%s\t1\n", figures->name);

@@ -27,6 +27,7 @@ typedef struct
   double slice_ns; /* how long it is done to be measured once; 0: 4e6 */
 
   guint counted; /* how often it is done for its instructions to be counted; 0: 4000 */
+#define BENCH_NOT_COUNTED G_MAXUINT
 
   /* In place of run, for what cannot be done again at once: measures one of them, in ns, made
    * negative where the scheduler took a thread off its processor: that one is tried again. So many

@@ -115,9 +115,9 @@ class RulesTest(unittest.TestCase):
 class BenchTest(unittest.TestCase):
     """./dev bench, without measuring anything."""
 
-    def row(self, threads, ns, ratio=0, pair=0, most=0, over=0):
+    def row(self, threads, ns, ratio=0, pair=0, most=0, over=0, peer=0):
         return bench.Row(f"case\tx\t{threads}\t{ns}\t1\t9\tclock\t10\t{ratio}\t{pair}\t{most}"
-                         f"\t{over}")
+                         f"\t{over}\t{peer}")
 
     def judged(self, row, single=None):
         row.judge(single or row)
@@ -132,6 +132,12 @@ class BenchTest(unittest.TestCase):
         pair = self.row(2, 7.5, ratio=0.6, pair=1.2)
         self.assertEqual(self.judged(pair, self.row(1, 6)), (True, "1.25 <= 1.2 x 1 thread"))
         self.assertEqual(self.judged(self.row(1, 6)), (False, ""))
+
+    def test_budget_beside_a_peer(self):
+        row = self.row(1, 13, peer=8)
+        self.assertEqual(self.judged(row), (False, ""))
+        row.peers = [(100.0, "fast"), (200.0, "slow")]
+        self.assertEqual(self.judged(row), (True, "0.13 <= 0.125 x the peer"))
 
     def test_columns(self):
         row = self.row(1, 20)
