@@ -10,9 +10,13 @@ void derate_http_send (SoupServerMessage *message,
                        const char        *type,
                        GBytes            *body);
 
-/* Answers a scrape of @registry, later and without holding the loop. */
-void derate_http_respond_metrics (DerateMetricsRegistry *registry,
-                                  SoupServerMessage     *message);
+/* The scrapes of one registry at one address; they are answered later, and do not hold the loop. */
+typedef struct _DerateHttpScrapes DerateHttpScrapes;
+
+DerateHttpScrapes *derate_http_scrapes_new (DerateMetricsRegistry *registry);
+void derate_http_scrapes_free (DerateHttpScrapes *scrapes);
+void derate_http_scrapes_respond (DerateHttpScrapes *scrapes,
+                                  SoupServerMessage *message);
 
 /* {"error": @text} */
 void derate_http_send_error (SoupServerMessage *message,

@@ -19,6 +19,7 @@ struct _Mount
   gsize path_length;
   Responder respond;
   DerateHttpEvents *events; /* of that page alone */
+  DerateHttpScrapes *scrapes; /* of /metrics; NULL before the first */
 };
 
 static void
@@ -27,6 +28,7 @@ mount_free (gpointer data)
   Mount *mount = data;
 
   g_clear_pointer (&mount->events, derate_http_events_close);
+  g_clear_pointer (&mount->scrapes, derate_http_scrapes_free);
   g_object_unref (mount->core);
   g_free (mount);
 }
@@ -82,7 +84,9 @@ respond_metrics (Mount *mount, SoupServerMessage *message, const char *name)
       derate_http_send_error (message, SOUP_STATUS_NOT_FOUND, "no such page");
       return;
     }
-  derate_http_respond_metrics (derate_core_get_metrics (mount->core), message);
+  if (mount->scrapes == NULL)
+    mount->scrapes = derate_http_scrapes_new (derate_core_get_metrics (mount->core));
+  derate_http_scrapes_respond (mount->scrapes, message);
 }
 
 static void

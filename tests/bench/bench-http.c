@@ -82,11 +82,29 @@ serve (gpointer data)
   return NULL;
 }
 
+/* With room for all clients to come at once: else the kernel makes one of them wait for a second.
+ */
+static void
+listen_at (Server *server)
+{
+  g_autoptr (GSocket) socket =
+      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL);
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new (loopback, 0);
+  g_autoptr (GSocketAddress) address = NULL;
+
+  g_socket_set_listen_backlog (socket, 8 * N_CONNECTIONS);
+  if (!g_socket_bind (socket, any, FALSE, NULL) || !g_socket_listen (socket, NULL) ||
+      !soup_server_listen_socket (server->server, socket, 0, NULL))
+    g_error ("no port");
+  address = g_socket_get_local_address (socket, NULL);
+  server->port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address));
+}
+
 static Server *
 server_new (const char *path, gsize size, guint n)
 {
   Server *server = g_new0 (Server, 1);
-  GSList *uris;
 
   server->path = path;
   server->context = g_main_context_new ();
@@ -97,11 +115,7 @@ server_new (const char *path, gsize size, guint n)
   server->server = soup_server_new (NULL, NULL);
   derate_http_mount (server->core, server->server, NULL, DERATE_HTTP_METRICS);
   soup_server_add_handler (server->server, "/bare", respond_bare, server, NULL);
-  if (!soup_server_listen_local (server->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, NULL))
-    g_error ("no port");
-  uris = soup_server_get_uris (server->server);
-  server->port = (guint16)g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  listen_at (server);
   g_main_context_pop_thread_default (server->context);
   server->thread = g_thread_new ("server", serve, server);
   return server;
