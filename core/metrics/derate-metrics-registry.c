@@ -507,8 +507,12 @@ derate_metrics_registry_set_limits (DerateMetricsRegistry *registry,
 GBytes *
 derate_metrics_registry_render_as (DerateMetricsRegistry *registry, DerateMetricsFormat format)
 {
+  g_autoptr (DerateMetricsRegistry) kept = NULL;
+
   g_return_val_if_fail (DERATE_IS_METRICS_REGISTRY (registry), NULL);
 
+  /* A collector that was given up may ask for a rendering, too, and outlive the registry. */
+  kept = g_object_ref (registry);
   return derate_metrics_renderer_render (registry->renderer, format);
 }
 
