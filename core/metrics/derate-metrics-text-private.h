@@ -30,14 +30,14 @@ void derate_metrics_append_value (GString    *out,
                                   const char *labels,
                                   double      value);
 
-/* The bounds as `le` shows them, kept from one series to the next while they are the same. */
+/* The bounds as `le` shows them, kept from one series to the next while they are the same. Begins
+ * as zeroes. */
 typedef struct
 {
   GArray *bounds; /* (element-type double) */
   GString *texts; /* each ended by NUL, +Inf last */
 } DerateMetricsBounds;
 
-void derate_metrics_bounds_init (DerateMetricsBounds *bounds);
 void derate_metrics_bounds_clear (DerateMetricsBounds *bounds);
 
 typedef struct

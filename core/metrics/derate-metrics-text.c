@@ -191,15 +191,10 @@ derate_metrics_append_value (GString *out, const char *name, const char *labels,
 }
 
 void
-derate_metrics_bounds_init (DerateMetricsBounds *bounds)
-{
-  bounds->bounds = g_array_new (FALSE, FALSE, sizeof (double));
-  bounds->texts = g_string_new (NULL);
-}
-
-void
 derate_metrics_bounds_clear (DerateMetricsBounds *bounds)
 {
+  if (bounds->texts == NULL)
+    return;
   g_array_unref (bounds->bounds);
   g_string_free (bounds->texts, TRUE);
 }
@@ -208,8 +203,13 @@ derate_metrics_bounds_clear (DerateMetricsBounds *bounds)
 static const char *
 show_bounds (DerateMetricsBounds *kept, const double *bounds, guint n)
 {
-  if (kept->texts->len > 0 && kept->bounds->len == n &&
-      (n == 0 || memcmp (kept->bounds->data, bounds, n * sizeof *bounds) == 0))
+  if (kept->texts == NULL)
+    {
+      kept->bounds = g_array_new (FALSE, FALSE, sizeof (double));
+      kept->texts = g_string_new (NULL);
+    }
+  else if (kept->bounds->len == n &&
+           (n == 0 || memcmp (kept->bounds->data, bounds, n * sizeof *bounds) == 0))
     return kept->texts->str;
 
   g_array_set_size (kept->bounds, 0);

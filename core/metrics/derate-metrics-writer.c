@@ -40,7 +40,7 @@ struct _DerateMetricsWriter
   GHashTable *by_base; /* base → FamilyText */
   FamilyText *current; /* NULL where samples are not wanted */
   GString *labels; /* of the sample that is being written */
-  GString *exemplars; /* the same */
+  GString *exemplars; /* the same; NULL before the first */
   DerateMetricsBounds bounds;
   char *failure; /* NULL: none */
 };
@@ -72,8 +72,6 @@ derate_metrics_writer_new (const DerateMetricsSettings *settings)
   writer->families = g_ptr_array_new_with_free_func ((GDestroyNotify)family_text_free);
   writer->by_base = g_hash_table_new (g_str_hash, g_str_equal);
   writer->labels = g_string_new (NULL);
-  writer->exemplars = g_string_new (NULL);
-  derate_metrics_bounds_init (&writer->bounds);
   return writer;
 }
 
@@ -93,7 +91,8 @@ writer_clear (gpointer data)
   g_ptr_array_unref (writer->families);
   g_hash_table_unref (writer->by_base);
   g_string_free (writer->labels, TRUE);
-  g_string_free (writer->exemplars, TRUE);
+  if (writer->exemplars != NULL)
+    g_string_free (writer->exemplars, TRUE);
   derate_metrics_bounds_clear (&writer->bounds);
   g_free (writer->failure);
 }
@@ -269,7 +268,7 @@ derate_metrics_writer_begin_family (DerateMetricsWriter *writer,
       family->help = g_strdup (help != NULL ? help : "");
       family->n_labels = g_strv_length (shown_labels);
       family->label_names = g_steal_pointer (&shown_labels);
-      family->samples = g_string_new (NULL);
+      family->samples = g_string_sized_new (256);
       enter_family (writer, family);
     }
   else if (!families_match (family, type, shown_labels))
@@ -363,6 +362,16 @@ derate_metrics_writer_histogram (DerateMetricsWriter *writer,
                                    &writer->bounds, writer->current->name, labels, &histogram);
 }
 
+static const char *
+read_exemplars (DerateMetricsWriter *writer, DerateMetricSeries *series, guint n, gssize *starts)
+{
+  if (writer->exemplars == NULL)
+    writer->exemplars = g_string_new (NULL);
+  g_string_truncate (writer->exemplars, 0);
+  derate_exemplars_append (&series->exemplars, n, writer->exemplars, starts);
+  return writer->exemplars->str;
+}
+
 /* Reads the cells once, so that what is written agrees with itself while others go on counting, and
  * the exemplars before them. */
 static void
@@ -379,9 +388,7 @@ append_histogram_series (DerateMetricsWriter *writer,
 
   if (writer->settings.format == DERATE_METRICS_FORMAT_OPENMETRICS && series->exemplars != NULL)
     {
-      g_string_truncate (writer->exemplars, 0);
-      derate_exemplars_append (&series->exemplars, n + 1, writer->exemplars, starts);
-      histogram.exemplars = writer->exemplars->str;
+      histogram.exemplars = read_exemplars (writer, series, n + 1, starts);
     }
   histogram.sum = derate_metric_series_get_sum (series);
   for (guint i = 0; i <= n; i++)
@@ -431,9 +438,8 @@ append_counter_series (DerateMetricsWriter *writer,
 
   if (writer->settings.format == DERATE_METRICS_FORMAT_OPENMETRICS && series->exemplars != NULL)
     {
-      g_string_truncate (writer->exemplars, 0);
-      derate_exemplars_append (&series->exemplars, 1, writer->exemplars, &start);
-      exemplar = start >= 0 ? writer->exemplars->str : NULL;
+      exemplar = read_exemplars (writer, series, 1, &start);
+      exemplar = start >= 0 ? exemplar : NULL;
     }
   derate_metrics_append_count (out, name, labels, derate_shard_sum (series->slot), exemplar);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-process-collector.h"
 
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -34,24 +35,37 @@ struct _DerateProcessCollector
   GObject parent_instance;
 };
 
+/* The beginning of a file of the kernel's, as far as there is room for it. */
+static gboolean
+read_start (const char *path, char *text, gsize size)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  gssize n;
+
+  if (fd < 0)
+    return FALSE;
+  n = read (fd, text, size - 1);
+  close (fd);
+  text[MAX (n, 0)] = '\0';
+  return n > 0;
+}
+
 static gboolean
 read_stat (double stat[N_STAT])
 {
-  g_autofree char *text = NULL;
-  g_auto (GStrv) words = NULL;
+  char text[1024];
   const char *rest;
 
-  if (!g_file_get_contents ("/proc/self/stat", &text, NULL, NULL))
+  if (!read_start ("/proc/self/stat", text, sizeof text))
     return FALSE;
   rest = strrchr (text, ')');
-  if (rest == NULL || rest[1] != ' ')
-    return FALSE;
-  words = g_strsplit (rest + 2, " ", N_STAT + 1);
-  if (g_strv_length (words) < N_STAT)
-    return FALSE;
-  for (guint i = 0; i < N_STAT; i++)
-    stat[i] = g_ascii_strtod (words[i], NULL);
-  return TRUE;
+  for (guint i = 0; rest != NULL && i < N_STAT; i++)
+    {
+      rest = strchr (rest + 1, ' ');
+      if (rest != NULL)
+        stat[i] = g_ascii_strtod (rest + 1, NULL);
+    }
+  return rest != NULL;
 }
 
 /* When the machine was started, in seconds since 1970. Read once: the file is long. */

@@ -60,6 +60,10 @@ begin (Client *client, Connection *connection)
       return;
     }
   connection->fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  /* Closed at once, and not kept in mind: else the kernel takes a new connection for an old one now
+   * and then, and has it wait for a second. */
+  setsockopt (connection->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 },
+              sizeof (struct linger));
   if (connect (connection->fd, (struct sockaddr *)&client->address, sizeof client->address) != 0 &&
       errno != EINPROGRESS)
     g_error ("connect: %s", g_strerror (errno));
