@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* clang-format off */
-
 /* Everything but D-Bus and HTTP: the only include a program needs for the core. */
 
 #include <derate-breaker-collector.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* clang-format off */
-
 #include "derate-breaker-config-private.h"
 #include "derate-breaker-private.h"
 #include "derate-breaker-window-private.h"

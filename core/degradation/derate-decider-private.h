@@ -67,14 +67,19 @@ typedef struct
   gboolean tick;
 } DerateDeciderTurn;
 
-void derate_decider_init (DerateDecider *decider, gint64 now);
+void derate_decider_init (DerateDecider *decider,
+                          gint64         now);
 void derate_decider_clear (DerateDecider *decider);
 
 /* @features: own ones, checked before; nullable. */
-void derate_decider_set_rules (DerateDecider *decider, DerateRuleSet *rules, GPtrArray *features);
+void derate_decider_set_rules (DerateDecider *decider,
+                               DerateRuleSet *rules,
+                               GPtrArray     *features);
 
 /* Decides anew and puts what changed at the end of @events. */
-void derate_decider_decide (DerateDecider *decider, const DerateDeciderTurn *turn, GQueue *events);
+void derate_decider_decide (DerateDecider           *decider,
+                            const DerateDeciderTurn *turn,
+                            GQueue                  *events);
 
 /* The level and (transfer none) rule that states would come to. */
 DerateLevel derate_decider_what_if (const DerateDecider      *decider,

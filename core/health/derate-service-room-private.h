@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* clang-format off */
-
 /* For the files of this room alone: what derate-service*.c and the monitor share. */
 
 #include "derate-breaker-private.h"

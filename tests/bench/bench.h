@@ -50,7 +50,10 @@ typedef struct
 
 /* Prints the rows; `--figure NAME` prints one figure; `--count N CASE` does a case that often and
  * nothing else, for who counts its instructions; `--list` names cases and figures. */
-int bench_main (int argc, char **argv, const BenchCase *cases, const BenchFigure *figures);
+int bench_main (int                argc,
+                char             **argv,
+                const BenchCase   *cases,
+                const BenchFigure *figures);
 
 /* The time of CLOCK_MONOTONIC, which all processes share, in ns. */
 gint64 bench_get_ns (void);

@@ -14,9 +14,13 @@ const char *bench_bus_get_address (BenchBus *bus);
 
 /* The process hears what @name says on the bus, and has so many connections to call it by. Returns
  * when it is there. */
-void bench_bus_start_client (BenchBus *bus, const char *name, guint n_connections);
+void bench_bus_start_client (BenchBus   *bus,
+                             const char *name,
+                             guint       n_connections);
 int bench_bus_get_client_fd (BenchBus *bus);
-void bench_bus_tell_client (BenchBus *bus, const char *line);
+void bench_bus_tell_client (BenchBus   *bus,
+                            const char *line);
 
 /* Waits until the process has said a line that begins with @word; the time that it told, in ns. */
-gint64 bench_bus_wait_for (BenchBus *bus, const char *word);
+gint64 bench_bus_wait_for (BenchBus   *bus,
+                           const char *word);

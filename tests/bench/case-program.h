@@ -18,7 +18,8 @@ typedef struct
   DerateGate *writes;
 } BenchProgram;
 
-void bench_program_init (BenchProgram *program, guint n_clients);
+void bench_program_init (BenchProgram *program,
+                         guint         n_clients);
 void bench_program_clear (BenchProgram *program);
 
 /* Waits until the other process has heard that the database is down, heals it, and improves. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* clang-format off */
-
 #include "deratectl.h"
 
 G_BEGIN_DECLS
