@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The retail agent while a drill pretends that one of its services is down, or slow: its backends are
-whole all the time."""
+"""The retail agent while a drill pretends that one of its services is down, or slow: its backends
+are whole all the time."""
 import sys
 import threading
 import unittest
@@ -17,14 +17,17 @@ ADMIN = "org.derate.Derate1.Admin"
 LONG = 60
 TIMES = 5
 
-# Of a drill that says `down`: the level and the rule, what became of features, and where a price and
-# one that is worked out come from, and why.
+# Of a drill that says `down`: the level and the rule, what became of features, and where a price
+# and one that is worked out come from, and why.
 DOWN = {
     "database": ("minimal", "database-limited", {"writes": "off", "ai": "off"},
                  ("cache", "drill"), ("rule", "level")),
-    "redis": ("degraded", "dependency-down", {"cache": "off"}, ("database", None), ("openai", None)),
-    "openai": ("degraded", "dependency-down", {"ai": "off"}, ("database", None), ("rule", "drill")),
-    "s3": ("degraded", "dependency-down", {"uploads": "queued"}, ("database", None), ("openai", None)),
+    "redis": ("degraded", "dependency-down", {"cache": "off"},
+              ("database", None), ("openai", None)),
+    "openai": ("degraded", "dependency-down", {"ai": "off"},
+               ("database", None), ("rule", "drill")),
+    "s3": ("degraded", "dependency-down", {"uploads": "queued"},
+           ("database", None), ("openai", None)),
 }
 STRATEGIES = {"database": "redis-copy", "openai": "degraded"}
 
@@ -77,7 +80,8 @@ class DrillTest(unittest.TestCase):
         page = self.world.ask("/degradation").json
         self.assertEqual((page["level"], page["rule"]), (level, rule))
         self.assertEqual({name: page["features"][name]["mode"] for name in features}, features)
-        self.assertEqual([(one["id"], one["service"]) for one in page["drills"]], [(drill, service)])
+        self.assertEqual([(one["id"], one["service"]) for one in page["drills"]],
+                         [(drill, service)])
         self.assertEqual(self.world.ask(f"/health/{service}").json["cause"], "drill")
 
         self.assertEqual(self.ask_in_time(lambda: self.world.price(3)), [price] * TIMES)
