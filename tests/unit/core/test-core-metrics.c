@@ -63,7 +63,12 @@ test_aliases (void)
 static GVariant *
 take_time (GCancellable *cancellable, gpointer data, GError **error)
 {
-  derate_manual_clock_advance (data, 50 * G_TIME_SPAN_MILLISECOND);
+  DerateCore *core = data;
+
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (derate_core_get_clock (core)),
+                               50 * G_TIME_SPAN_MILLISECOND);
+  derate_fallback_usage_note (derate_core_get_fallback_usage (core), "redis", "default",
+                              DERATE_FALLBACK_REASON_OPEN, 250, TRUE);
   return g_variant_new_int32 (1);
 }
 
@@ -82,11 +87,14 @@ test_exemplars (void)
 
   g_assert_true (derate_request_set_id (request, "call-7", &error));
   answer =
-      derate_policy_call (DERATE_POLICY (policy), request, take_time, clock, NULL, NULL, &error);
+      derate_policy_call (DERATE_POLICY (policy), request, take_time, core, NULL, NULL, &error);
   g_assert_no_error (error);
   text = render (core, DERATE_METRICS_FORMAT_OPENMETRICS);
   g_assert_nonnull (strstr (text, "circuit_breaker_call_duration_seconds_bucket{name=\"redis\","
                                   "le=\"0.05\"} 1 # {trace_id=\"call-7\"} 0.05 "));
+  g_assert_nonnull (strstr (text,
+                            "fallback_duration_seconds_bucket{name=\"redis\",strategy="
+                            "\"default\",le=\"0.00025\"} 1 # {trace_id=\"call-7\"} 0.00025 "));
 }
 
 int
