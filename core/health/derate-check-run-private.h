@@ -38,6 +38,9 @@ DerateCheckRun *derate_check_run_new (DerateHealthCheck        *check,
 /* Starts it. Only once; in any thread. */
 void derate_check_run_begin (DerateCheckRun *run);
 
+/* Its delay is over: a check that waits for it begins now, with all of its time. In any thread. */
+void derate_check_run_hurry (DerateCheckRun *run);
+
 /* Gives it up: it is answered with G_IO_ERROR_CANCELLED unless it was answered already, and the
  * check is told to stop. Waits for nothing; in any thread. */
 void derate_check_run_cancel (DerateCheckRun *run);

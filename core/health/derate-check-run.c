@@ -258,35 +258,43 @@ on_delayed (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* What begins a run that is delayed; NULL where nothing does: a check that would begin too late is
- * left to its deadline. */
+/* What begins a run that is delayed. */
 static GSource *
-make_begin (DerateCheckRun *run, gint64 now)
+make_begin (DerateCheckRun *run, gint64 time)
 {
-  GSource *begin;
+  GSource *begin = derate_clock_source_new (run->args.clock, time);
 
-  if (run->args.delay == 0 || run->args.delay >= run->args.timeout)
-    return NULL;
-  begin = derate_clock_source_new (run->args.clock, now + run->args.delay);
   g_source_set_callback (begin, on_delayed, derate_check_run_ref (run),
                          (GDestroyNotify)derate_check_run_unref);
   return begin;
 }
 
+static GTimeSpan
+get_delay (DerateCheckRun *run)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&run->mutex);
+
+  return run->args.delay;
+}
+
+/* A check that would begin too late is left to its deadline. */
 static gboolean
 begin_in_context (gpointer data)
 {
   DerateCheckRun *run = data;
   gint64 now = derate_clock_get_time (run->args.clock);
-  gboolean delayed = run->args.delay > 0;
-  g_autoptr (GSource) begin = make_begin (run, now);
+  GTimeSpan delay = get_delay (run);
+  g_autoptr (GSource) begin =
+      delay > 0 && delay < run->args.timeout ? make_begin (run, now + delay) : NULL;
+  gboolean delayed;
   gboolean go;
 
   g_mutex_lock (&run->mutex);
+  delayed = run->args.delay > 0; /* it may have been hurried */
   go = run->state == RUN_WAITING;
   run->state = go ? (delayed ? RUN_DELAYED : RUN_RUNNING) : RUN_ENDED;
   run->started = now;
-  if (go && begin != NULL)
+  if (go && delayed && begin != NULL)
     {
       /* Nobody can end the run before its source has a context. */
       g_source_attach (begin, run->context);
@@ -299,6 +307,27 @@ begin_in_context (gpointer data)
   else if (!delayed)
     run_check (run);
   return G_SOURCE_REMOVE;
+}
+
+void
+derate_check_run_hurry (DerateCheckRun *run)
+{
+  gint64 now = derate_clock_get_time (run->args.clock);
+  g_autoptr (GSource) begin = make_begin (run, now);
+  g_autoptr (GSource) late = NULL;
+
+  g_mutex_lock (&run->mutex);
+  run->args.delay = 0;
+  if (run->state == RUN_DELAYED)
+    {
+      run->started = now;
+      g_source_attach (begin, run->context);
+      late = g_steal_pointer (&run->begin);
+      run->begin = g_steal_pointer (&begin);
+    }
+  g_mutex_unlock (&run->mutex);
+  if (late != NULL)
+    g_source_destroy (late);
 }
 
 void

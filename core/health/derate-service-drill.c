@@ -9,13 +9,20 @@ void
 derate_service_set_drill (DerateService *service, const DerateFault *fault)
 {
   static const DerateFault none = { 0 };
+  GTimeSpan delay = derate_fault_get_delay (fault);
+  g_autoptr (DerateCheckRun) run = NULL;
 
   g_return_if_fail (DERATE_IS_SERVICE (service));
 
   g_mutex_lock (&service->mutex);
   service->drill = fault != NULL ? *fault : none;
-  derate_delay_policy_set (service->delay, derate_fault_get_delay (fault)); /* takes no lock */
+  derate_delay_policy_set (service->delay, delay); /* takes no lock */
+  if (delay == 0 && service->run != NULL)
+    run = derate_check_run_ref (service->run);
   g_mutex_unlock (&service->mutex);
+  /* Or it would say of the service, after the drill, what the drill made of it. */
+  if (run != NULL)
+    derate_check_run_hurry (run);
   derate_service_tell (service);
 }
 

@@ -622,8 +622,9 @@ test_no_overlap (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->check->most_inside, ==, 1);
 }
 
-/* A drill that ends does not hurry a check that waits, and one that begins does not delay one that
- * runs. */
+/* A drill that ends lets a check begin that waits, and one that begins does not delay one that
+ * runs.
+ */
 static void
 test_toggled_meanwhile (Fixture *f, gconstpointer data)
 {
@@ -634,10 +635,9 @@ test_toggled_meanwhile (Fixture *f, gconstpointer data)
   derate_service_set_drill (f->service, &late);
   derate_service_check_async (f->service, NULL, keep_result, &first);
   advance (f, 500 * MS);
-  derate_service_set_drill (f->service, NULL);
-  advance (f, 399 * MS);
   g_assert_null (first);
-  advance (f, MS);
+  derate_service_set_drill (f->service, NULL);
+  advance (f, 0);
   assert_check (f, first, H, CAUSE (NONE));
 
   f->check->delay = 100 * MS;
@@ -646,6 +646,44 @@ test_toggled_meanwhile (Fixture *f, gconstpointer data)
   derate_service_set_drill (f->service, &late);
   advance (f, 50 * MS);
   assert_check (f, second, H, CAUSE (NONE));
+}
+
+/* What a drill makes of a check is not said after it: one that would have timed out for it alone
+ * begins when it is over, once, and with all of its time. */
+static void
+test_hurried (Fixture *f, gconstpointer data)
+{
+  static const GTimeSpan spans[] = { 1900 * MS, 2 * SECOND, DERATE_FAULT_LATENCY_MAX };
+
+  for (guint i = 0; i < G_N_ELEMENTS (spans); i++)
+    {
+      DerateFault late = latency (spans[i]);
+      g_autoptr (GAsyncResult) answered = NULL;
+      g_autoptr (GAsyncResult) silent = NULL;
+
+      derate_service_set_drill (f->service, &late);
+      derate_service_check_async (f->service, NULL, keep_result, &answered);
+      advance (f, 1899 * MS);
+      derate_service_set_drill (f->service, NULL);
+      f->check->delay = 900 * MS;
+      advance (f, 899 * MS);
+      g_assert_null (answered);
+      advance (f, MS);
+      assert_check (f, answered, H, CAUSE (NONE));
+
+      f->check->behaviour = FAKE_HANG;
+      derate_service_set_drill (f->service, &late);
+      derate_service_check_async (f->service, NULL, keep_result, &silent);
+      advance (f, 1899 * MS);
+      derate_service_set_drill (f->service, NULL);
+      advance (f, 2 * SECOND - 1);
+      g_assert_null (silent);
+      advance (f, 1);
+      assert_check (f, silent, X, CAUSE (TIMEOUT));
+      g_assert_cmpuint (f->check->n_started, ==, 2 * (i + 1));
+      f->check->behaviour = FAKE_ANSWER;
+    }
+  g_assert_cmpuint (f->check->most_inside, ==, 1);
 }
 
 /* In a monitor */
@@ -811,14 +849,16 @@ race_once (FakeCheck *check, GMainContext *context, guint i)
   derate_check_run_begin (run);
   if (i % 3 == 0)
     g_thread_yield ();
+  if (i % 4 > 1)
+    derate_check_run_hurry (run);
   if (i % 3 != 1)
     derate_check_run_cancel (run);
   while (g_atomic_int_get (&ends.n_ended) == before)
     g_main_context_iteration (NULL, FALSE);
 }
 
-/* A delay, a deadline and a cancel at about the same time, in three contexts: each run is answered
- * once, then ends once. */
+/* A delay, its end, a deadline and a cancel at about the same time, in three contexts: each run is
+ * answered once, then ends once. */
 static void
 test_race (void)
 {
@@ -903,6 +943,7 @@ add_checks (void)
   ADD ("check/times-out-running", test_times_out_running);
   ADD ("check/no-overlap", test_no_overlap);
   ADD ("check/toggled-meanwhile", test_toggled_meanwhile);
+  ADD ("check/hurried", test_hurried);
   ADD_MONITOR ("check/given-up", GINT_TO_POINTER (SECOND), test_given_up);
   ADD_MONITOR ("check/given-up-before-it-times-out", GINT_TO_POINTER (9 * SECOND), test_given_up);
   ADD_MONITOR ("check/go-on", NULL, test_checks_go_on);
