@@ -107,9 +107,9 @@ derate_core_start_drill (DerateCore *core,
  * `limit`, `who`, `reason` (empty for none), `uid`, `since` and `ended` (seconds since 1970),
  * `duration_seconds`; `cause`: `expired`, `stopped`, `vanished` (who began it left the bus),
  * `limit`, `removed` or `shutdown`; `level` `{before, worst, rule, after}`: the level in force
- * before and at worst with what decided that, and the one that the services allow now; `features`:
- * `{from, to}` of each whose mode changed; `refused`: calls that the drill refused; `fallbacks`:
- * for each `service`, `strategy` and `reason` that answered, `count`, and how long the strategy
+ * before and at worst with what decided that, and the one that services and holds allow now;
+ * `features`: `{from, to}` of each whose mode changed; `refused`: calls that the drill refused;
+ * `fallbacks`: for each `service`, `strategy` and `reason` that answered, `count`, and how long the strategy
  * took whatever it was asked for, `mean_seconds` and `p95_seconds` (at most; as exact as the
  * metric); `fallback_failures`: how often one was asked and had nothing; `answers` `{real,
  * fallback, refused}`: how the program's calls ended meanwhile, those to other services, too. What

@@ -325,6 +325,20 @@ derate_decider_decide (DerateDecider *decider, const DerateDeciderTurn *turn, GQ
   decision_clear (&old_published);
 }
 
+DerateLevel
+derate_decider_get_allowed (const DerateDecider *decider)
+{
+  DerateHoldSet lasting = decider->holds;
+  DerateLevel level = decider->computed.level;
+  DerateHoldEffect effect;
+
+  lasting.local = DERATE_LEVEL_UNKNOWN;
+  effect = derate_hold_set_get_effect (&lasting);
+  if (effect.exact_hold != NULL && (effect.exact_hold->may_mask || effect.exact >= level))
+    level = effect.exact;
+  return MAX (level, effect.floor);
+}
+
 gboolean
 derate_decider_is_past_limit (const DerateDecider *decider)
 {

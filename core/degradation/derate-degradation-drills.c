@@ -81,6 +81,14 @@ derate_degradation_manager_get_drill_level (DerateDegradationManager *self)
   return self->decider.drill_level;
 }
 
+DerateLevel
+derate_degradation_manager_get_allowed_level (DerateDegradationManager *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+
+  return derate_decider_get_allowed (&self->decider);
+}
+
 GPtrArray *
 derate_degradation_manager_copy_gates (DerateDegradationManager *self)
 {

@@ -123,6 +123,9 @@ void derate_degradation_manager_remove_drill_limit (DerateDegradationManager *ma
 /* What the services would make of the level with all drills, past their limit or not. */
 DerateLevel derate_degradation_manager_get_drill_level (DerateDegradationManager *manager);
 
+/* What services, drills and holds allow, without waiting for a tick. */
+DerateLevel derate_degradation_manager_get_allowed_level (DerateDegradationManager *manager);
+
 /* (element-type DerateGate) (transfer full) in the order of report. */
 GPtrArray *derate_degradation_manager_copy_gates (DerateDegradationManager *manager);
 

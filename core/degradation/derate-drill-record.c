@@ -234,7 +234,7 @@ derate_drill_record_report (const DerateDrillRecord *record,
                             DerateFallbackUsage *usage,
                             GVariantBuilder *report)
 {
-  DerateLevel after = derate_degradation_manager_get_computed_level (manager);
+  DerateLevel after = derate_degradation_manager_get_allowed_level (manager);
 
   add (report, "level", report_level (record, after));
   add (report, "features", report_features (record));

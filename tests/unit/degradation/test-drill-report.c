@@ -184,6 +184,62 @@ test_error_rate (DrillWorld *w, gconstpointer unused)
   drill_world_assert (report, "rate", "0.25");
 }
 
+/* What is held stays held: no tick makes it better than that, nor worse. */
+static void
+test_held (DrillWorld *w, gconstpointer unused)
+{
+  DerateDegradationManager *manager = derate_core_get_degradation_manager (w->core);
+  static const struct
+  {
+    const char *breaker; /* which has failed */
+    DerateLevel level;
+    DerateHoldMode mode;
+    const char *text;
+  } holds[] = {
+    { NULL, DERATE_LEVEL_LIMITED, DERATE_HOLD_MODE_AT_LEAST, "\"limited\"" },
+    { NULL, DERATE_LEVEL_LIMITED, DERATE_HOLD_MODE_EXACT, "\"limited\"" },
+    { "database", DERATE_LEVEL_OPTIMAL, DERATE_HOLD_MODE_EXACT, "\"optimal\"" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (holds); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autofree char *hold =
+          derate_degradation_manager_hold (manager, holds[i].level, holds[i].mode, "ana", "test",
+                                           G_TIME_SPAN_HOUR, &error);
+      g_autofree char *id = NULL;
+      g_autoptr (GVariant) report = NULL;
+
+      g_assert_no_error (error);
+      if (holds[i].breaker != NULL)
+        drill_world_call (w, holds[i].breaker, 3, FALSE);
+      id = drill_world_begin (w, "openai", 60);
+      report = drill_world_stop (w, id);
+      drill_world_assert (report, "level.after", holds[i].text);
+      drill_world_advance (w, 30);
+      g_assert_cmpstr (drill_world_get_level (w), ==, derate_level_get_nick (holds[i].level));
+      g_assert_true (derate_degradation_manager_release (manager, hold, &error));
+      drill_world_advance (w, 30);
+    }
+}
+
+/* What set_level () asks for is over by the tick that this tells of. */
+static void
+test_set_level (DrillWorld *w, gconstpointer unused)
+{
+  g_autofree char *id = drill_world_begin (w, "openai", 60);
+  g_autoptr (GVariant) report = NULL;
+
+  g_assert_true (
+      derate_degradation_manager_set_level (derate_core_get_degradation_manager (w->core),
+                                            DERATE_LEVEL_MINIMAL, NULL));
+  report = drill_world_stop (w, id);
+  drill_world_assert (report, "level.worst", "\"minimal\"");
+  drill_world_assert (report, "level.after", "\"optimal\"");
+  drill_world_advance (w, 30);
+  g_assert_cmpstr (drill_world_get_level (w), ==, "optimal");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -197,6 +253,8 @@ main (int argc, char **argv)
   ADD ("sharers", test_sharers);
   ADD ("answers", test_answers);
   ADD ("error-rate", test_error_rate);
+  ADD ("held", test_held);
+  ADD ("set-level", test_set_level);
 #undef ADD
   return g_test_run ();
 }
