@@ -12,10 +12,15 @@ derate_core_begin_drill (DerateCore *core, const DerateDrillRequest *request, GE
 {
   g_autoptr (GPtrArray) services = derate_core_snapshot_services (core);
   DerateDrillRequest full = *request;
+  char *id;
 
   if (full.limit == DERATE_LEVEL_UNKNOWN)
     full.limit = DEFAULT_LIMIT;
-  return derate_drill_set_begin (core->drills, services, &full, error);
+  id = derate_drill_set_begin (core->drills, services, &full, error);
+  /* Another thread may have changed the services meanwhile, and not have seen this drill. */
+  if (id != NULL)
+    derate_core_check_drills (core);
+  return id;
 }
 
 DerateDrillSet *
@@ -109,9 +114,9 @@ derate_core_start_drill (DerateCore *core,
  * `limit`, `removed` or `shutdown`; `level` `{before, worst, rule, after}`: the level in force
  * before and at worst with what decided that, and the one that services and holds allow now;
  * `features`: `{from, to}` of each whose mode changed; `refused`: calls that the drill refused;
- * `fallbacks`: for each `service`, `strategy` and `reason` that answered, `count`, and how long the strategy
- * took whatever it was asked for, `mean_seconds` and `p95_seconds` (at most; as exact as the
- * metric); `fallback_failures`: how often one was asked and had nothing; `answers` `{real,
+ * `fallbacks`: for each `service`, `strategy` and `reason` that answered, `count`, and how long the
+ * strategy took whatever it was asked for, `mean_seconds` and `p95_seconds` (at most; as exact as
+ * the metric); `fallback_failures`: how often one was asked and had nothing; `answers` `{real,
  * fallback, refused}`: how the program's calls ended meanwhile, those to other services, too. What
  * else fails while it runs is in there as well.
  *

@@ -66,9 +66,10 @@ void derate_drill_unref (DerateDrill *drill);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DerateDrill, derate_drill_unref)
 
 /* The service of that name and all that share its breaker: they all would be hit. NULL where there
- * is none. */
-GPtrArray *derate_drill_find_targets (GPtrArray  *services,
-                                      const char *name);
+ * is none. @breaker: (transfer full) (nullable) */
+GPtrArray *derate_drill_find_targets (GPtrArray      *services,
+                                      const char     *name,
+                                      DerateBreaker **breaker);
 
 /* What each target comes to with the fault, as rules take it. (transfer full) */
 DerateHealthStatus *derate_drill_judge (const DerateDrill *drill);

@@ -324,15 +324,14 @@ derate_drill_set_owner_vanished (DerateDrillSet *set, const char *owner)
 static gboolean
 hits_others (DerateDrillSet *set, const DerateDrill *drill, gpointer services)
 {
-  g_autoptr (GPtrArray) targets = derate_drill_find_targets (services, drill->service);
-  DerateBreaker *breaker;
+  g_autoptr (DerateBreaker) breaker = NULL;
+  g_autoptr (GPtrArray) targets = derate_drill_find_targets (services, drill->service, &breaker);
 
   if (targets == NULL || targets->len != drill->targets->len)
     return TRUE;
   for (guint i = 0; i < targets->len; i++)
     if (!g_ptr_array_find (drill->targets, g_ptr_array_index (targets, i), NULL))
       return TRUE;
-  breaker = derate_service_get_breaker (g_ptr_array_index (targets, 0));
   return breaker != drill->breaker;
 }
 

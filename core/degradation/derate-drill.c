@@ -19,21 +19,22 @@ find_service (GPtrArray *services, const char *name)
 }
 
 GPtrArray *
-derate_drill_find_targets (GPtrArray *services, const char *name)
+derate_drill_find_targets (GPtrArray *services, const char *name, DerateBreaker **breaker)
 {
   DerateService *service = find_service (services, name);
-  DerateBreaker *breaker = service != NULL ? derate_service_get_breaker (service) : NULL;
   GPtrArray *targets;
 
+  *breaker = service != NULL ? derate_service_dup_breaker (service) : NULL;
   if (service == NULL)
     return NULL;
   targets = g_ptr_array_new_with_free_func (g_object_unref);
   g_ptr_array_add (targets, g_object_ref (service));
-  for (guint i = 0; breaker != NULL && i < services->len; i++)
+  for (guint i = 0; *breaker != NULL && i < services->len; i++)
     {
       DerateService *other = g_ptr_array_index (services, i);
+      g_autoptr (DerateBreaker) its = derate_service_dup_breaker (other);
 
-      if (other != service && derate_service_get_breaker (other) == breaker)
+      if (other != service && its == *breaker)
         g_ptr_array_add (targets, g_object_ref (other));
     }
   return targets;
@@ -74,8 +75,8 @@ derate_drill_new (const DerateDrillRequest *request,
                   DerateClock *clock,
                   GError **error)
 {
-  g_autoptr (GPtrArray) targets = derate_drill_find_targets (services, request->service);
-  DerateBreaker *breaker;
+  g_autoptr (DerateBreaker) breaker = NULL;
+  g_autoptr (GPtrArray) targets = derate_drill_find_targets (services, request->service, &breaker);
   DerateDrill *drill;
 
   if (targets == NULL)
@@ -99,8 +100,7 @@ derate_drill_new (const DerateDrillRequest *request,
   drill->began = derate_clock_get_time (clock);
   drill->deadline = drill->began + request->duration;
   drill->targets = g_steal_pointer (&targets);
-  breaker = derate_service_get_breaker (g_ptr_array_index (drill->targets, 0));
-  drill->breaker = breaker != NULL ? g_object_ref (breaker) : NULL;
+  drill->breaker = g_steal_pointer (&breaker);
   return drill;
 }
 

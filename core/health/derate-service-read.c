@@ -51,6 +51,14 @@ derate_service_get_undrilled_status (DerateService *service, gboolean in_grace)
   return derate_service_word_get_effective (g_atomic_int_get (&service->word), FALSE, in_grace);
 }
 
+DerateBreaker *
+derate_service_dup_breaker (DerateService *service)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&service->mutex);
+
+  return service->breaker != NULL ? g_object_ref (service->breaker) : NULL;
+}
+
 /**
  * derate_service_get_since:
  * @service: a service

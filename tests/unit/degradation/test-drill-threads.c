@@ -98,11 +98,67 @@ test_threads (DrillWorld *w, gconstpointer unused)
   g_assert_cmpstr (drill_world_get_level (w), ==, "optimal");
 }
 
+#define SHARED "[service s3]\nrole=storage\n[service search]\ncriticality=low\nbreaker=s3\n"
+#define APART "[service s3]\nrole=storage\n[service search]\ncriticality=low\n"
+
+typedef struct
+{
+  DrillWorld *w;
+  int reloaded; /* atomic */
+} Reload;
+
+/* The id of the drill that began last, NULL where none could. */
+static gpointer
+drill_search (gpointer data)
+{
+  Reload *reload = data;
+
+  while (TRUE)
+    {
+      g_autofree char *id =
+          derate_core_start_drill (reload->w->core, "search", DERATE_FAULT_KIND_DOWN, 0,
+                                   G_TIME_SPAN_MINUTE, DERATE_LEVEL_EMERGENCY, "test", NULL);
+
+      if (g_atomic_int_get (&reload->reloaded))
+        return g_steal_pointer (&id);
+      if (id != NULL)
+        g_variant_unref (drill_world_stop (reload->w, id));
+    }
+}
+
+/* The file is read again while drills begin: one that runs afterwards hits what the service has
+ * now, whoever was faster. */
+static void
+test_reload (DrillWorld *w, gconstpointer unused)
+{
+  drill_world_reload (w, SHARED);
+  for (guint i = 0; i < 100; i++)
+    {
+      Reload reload = { w, FALSE };
+      GThread *thread = g_thread_new ("drill", drill_search, &reload);
+      g_autofree char *id = NULL;
+      g_autoptr (GVariant) drills = NULL;
+
+      drill_world_reload (w, i % 2 == 0 ? APART : SHARED);
+      g_atomic_int_set (&reload.reloaded, TRUE);
+      id = g_thread_join (thread);
+      drills = derate_core_dup_drills (w->core, TRUE);
+      if (g_variant_n_children (drills) > 0)
+        g_assert_cmpuint (drill_world_call (w, i % 2 == 0 ? "search" : "s3", 1, TRUE), ==, 0);
+      if (i % 2 == 0)
+        g_assert_cmpuint (drill_world_call (w, "s3", 1, TRUE), ==, 1);
+      if (id != NULL)
+        g_variant_unref (drill_world_stop (w, id));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/degradation/drill-threads", DrillWorld, NULL, drill_world_set_up, test_threads,
               drill_world_tear_down);
+  g_test_add ("/degradation/drill-threads/reload", DrillWorld, NULL, drill_world_set_up,
+              test_reload, drill_world_tear_down);
   return g_test_run ();
 }
