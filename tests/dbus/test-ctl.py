@@ -203,7 +203,9 @@ class Refusals(Ctl):
                       ["breaker", "reset"], ["breaker", "reset", "s3", "--all"],
                       ["breaker", "mode", "s3", "disabled"],
                       ["breaker", "mode", "s3", "open", "--for", "1m"],
-                      ["service"], ["service", "check"]):
+                      ["service"], ["service", "check"], ["service", "check", "\udcff"],
+                      ["breaker", "trip", "\udcff"], ["release", "\udcff"],
+                      ["drill", "\udcff", "--for", "1s"]):
             with self.subTest(words=words):
                 self.run_ctl(*words, status=USAGE)
         self.assertEqual(get(self.connection, "Holds"), [])

@@ -334,4 +334,5 @@ const DeratectlVerb deratectl_verb_check_config = {
   .arguments = "FILE [--json]",
   .summary = "Say what is wrong with a configuration, or what it amounts to",
   .run = run,
+  .takes_file = TRUE,
 };

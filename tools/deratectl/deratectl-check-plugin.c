@@ -125,4 +125,5 @@ const DeratectlVerb deratectl_verb_check_plugin = {
   .arguments = "FILE",
   .summary = "Open a plugin in a process of its own and say what it is, or what is wrong with it",
   .run = run,
+  .takes_file = TRUE,
 };

@@ -65,6 +65,21 @@ shape_take_verbs (const DeratectlVerb *const *verbs)
     g_ptr_array_add (shape->verbs, (gpointer)verbs[i]);
 }
 
+/* What goes over the bus is UTF-8. */
+static gboolean
+check_words (const DeratectlVerb *verb, int n, char **words)
+{
+  for (int i = 0; i < n; i++)
+    if (!verb->takes_file && !g_utf8_validate (words[i], -1, NULL))
+      {
+        g_autofree char *text = g_utf8_make_valid (words[i], -1);
+
+        g_printerr ("deratectl: “%s” is not UTF-8\n", text);
+        return FALSE;
+      }
+  return TRUE;
+}
+
 gboolean
 deratectl_parse (const DeratectlVerb *verb,
                  const GOptionEntry *entries,
@@ -94,7 +109,7 @@ deratectl_parse (const DeratectlVerb *verb,
       return FALSE;
     }
   if (*argc - 1 >= min && *argc - 1 <= max)
-    return TRUE;
+    return check_words (verb, *argc - 1, *argv + 1);
   g_printerr ("usage: deratectl %s %s\n", verb->name, verb->arguments);
   return FALSE;
 }

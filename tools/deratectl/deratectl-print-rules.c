@@ -60,4 +60,5 @@ const DeratectlVerb deratectl_verb_print_rules = {
   .arguments = "FILE",
   .summary = "Print the alerts for Prometheus with the names of a configuration's metrics",
   .run = run,
+  .takes_file = TRUE,
 };

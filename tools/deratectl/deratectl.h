@@ -28,6 +28,7 @@ typedef struct
   const char *arguments;
   const char *summary;
   int (*run) (int argc, char **argv);
+  gboolean takes_file; /* its words are names of files, in whatever encoding */
 } DeratectlVerb;
 
 extern const DeratectlVerb *const deratectl_verbs[];
