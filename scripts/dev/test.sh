@@ -29,6 +29,8 @@ done
 
 sets=(run test)
 [ "$kind" = gcc ] || sets+=("$kind")
+# Suites that need more, and are not part of a run without a name.
+[ "${suite[0]:-}" != page ] || sets+=(page)
 "$scripts/install.sh" "${sets[@]}"
 promtool=$("$scripts/promtool.sh")
 export PATH=$PATH:$promtool
