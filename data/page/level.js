@@ -78,6 +78,8 @@ function facts(status) {
     fact("Why", ...explain(status)),
     status.since !== null ? fact("For", since(status.since), make("span", { class: "quiet" }, " since ", at(status.since))) : null,
     computed !== null ? fact("Computed", ...computed) : null,
+    status.drills.length > 0
+      ? fact("Drill", status.drills.map((drill) => drill.service).join(", "), " only pretends to be unwell") : null,
     status.flapping ? fact("Flapping", "it went up and down often: recovery waits longer") : null,
     status.local_suspect ? fact("Suspect", "everything remote failed at once: look at this machine's own network") : null);
 }

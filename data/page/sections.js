@@ -15,23 +15,23 @@ function fill(id, isShown, ...children) {
 }
 
 function remaining(seconds) {
-  return seconds !== null ? left(seconds) : "without end";
+  return seconds !== null ? make("span", {}, left(seconds), " left") : "without end";
 }
 
-function holdRow(hold) {
-  return [
-    [hold.mode === "exact" ? "exactly " : "at least ", chip(hold.level)],
-    hold.who ?? "an operator",
-    hold.reason ?? "not shown here",
-    remaining(hold.remaining_seconds),
-    [since(hold.since), hold.bound ? ", ends with its holder" : ""],
-  ];
+/* Something that somebody set going, and that ends. */
+function set(state, what, running, notes) {
+  return make("li", { class: "service", "data-state": state },
+    make("div", { class: "who" }, what),
+    make("div", { class: "state" }, remaining(running.remaining_seconds)),
+    make("div", { class: "why" },
+      make("span", {}, running.reason ?? make("span", { class: "quiet" }, "why is not shown here")),
+      make("span", { class: "quiet" }, `by ${running.who ?? "an operator"}, for `, since(running.since), notes)));
 }
 
 export function showHolds(status) {
-  fill("holds", status.holds.length > 0, table("Holds", [
-    { title: "Level" }, { title: "By" }, { title: "Reason" }, { title: "Left" }, { title: "Held for", kind: "wide" },
-  ], status.holds.map(holdRow)));
+  fill("holds", status.holds.length > 0, make("ul", { class: "rows" }, status.holds.map((hold) =>
+    set(hold.level, [hold.mode === "exact" ? "exactly " : "at least ", chip(hold.level)], hold,
+      hold.bound ? ", ends with its holder" : ""))));
 }
 
 function sayFault(drill) {
@@ -42,16 +42,10 @@ function sayFault(drill) {
   return drill.fault;
 }
 
-function drillRow(drill) {
-  return [drill.service, sayFault(drill), drill.who ?? "an operator", drill.reason ?? "not shown here",
-    remaining(drill.remaining_seconds), drill.limit];
-}
-
 export function showDrills(status) {
-  fill("drills", status.drills.length > 0, table("Drills", [
-    { title: "Service" }, { title: "Fault" }, { title: "By" }, { title: "Reason", kind: "wide" }, { title: "Left" },
-    { title: "Ends at", kind: "wide" },
-  ], status.drills.map(drillRow)));
+  fill("drills", status.drills.length > 0, make("ul", { class: "rows" }, status.drills.map((drill) =>
+    set("drilled", [make("strong", {}, drill.service), chip("drilled", sayFault(drill))], drill,
+      `, limit ${drill.limit}`))));
 }
 
 function breakerRow(breaker) {

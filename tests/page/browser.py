@@ -45,7 +45,7 @@ class Browser:
         self.inp, from_browser = os.pipe()
         self.child = subprocess.Popen(
             [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-             "--no-first-run", "--disable-background-networking", "--remote-debugging-pipe",
+             "--no-first-run", "--hide-scrollbars", "--disable-background-networking", "--remote-debugging-pipe",
              f"--user-data-dir={self.folder.name}", "about:blank"],
             preexec_fn=ends(to_browser, from_browser), pass_fds=(3, 4), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

@@ -20,6 +20,7 @@ import looks
 import taprunner
 from gi.repository import GLib
 
+ADMIN = "org.derate.Derate1.Admin"
 SHOTS = os.environ.get("PAGE_SHOTS")
 LIVE = 'document.body.dataset.contact === "live"'
 LOST = 'document.body.dataset.contact === "lost"'
@@ -74,7 +75,7 @@ class Agent(PageCase):
 
     def hold(self, reason):
         return self.world.call(
-            agentworld.ROOT_PATH, "org.derate.Derate1.Admin", "Hold",
+            agentworld.ROOT_PATH, ADMIN, "Hold",
             GLib.Variant("(ssssta{sv})", ("minimal", "at-least", "ana", reason, 300 * 1000000,
                                           {"bind": GLib.Variant("s", "none")})))[0]
 
@@ -115,6 +116,19 @@ class Agent(PageCase):
         self.assertIsNone(page.evaluate("document.querySelector('#evil')?.id ?? null"))
         self.assertEqual(page.complaints, [])
         self.look(self.url, "minimal", level_is("minimal"))
+
+    def test_c_drill(self):
+        page = self.open_live()
+        drill = self.world.call(
+            agentworld.ROOT_PATH, ADMIN, "Drill",
+            GLib.Variant("(sa{sv}ta{sv})", ("redis", {"down": GLib.Variant("b", True)}, 60 * 1000000,
+                                            {"reason": GLib.Variant("s", "friday")})))[0]
+        self.addCleanup(self.world.call, agentworld.ROOT_PATH, ADMIN, "StopDrill",
+                        GLib.Variant("(s)", (drill,)))
+        self.assertLess(page.wait_for(level_is("degraded")), 1.5)
+        self.assertIn("redis only pretends", page.text("#level"))
+        self.assertIn("friday", page.text("#drills"))
+        self.look(self.url, "drill", level_is("degraded"))
 
     def test_d_emergency(self):
         for name in ("postgresql", "redis"):
