@@ -50,4 +50,9 @@ DERATE_AVAILABLE_IN_1_0
 void derate_http_unmount (SoupServer *server,
                           const char *prefix);
 
+DERATE_AVAILABLE_IN_1_0
+void derate_http_guard (SoupServer *server,
+                        gsize       body_max,
+                        GTimeSpan   header_timeout);
+
 G_END_DECLS

@@ -4,7 +4,6 @@
 #include <glib-unix.h>
 #include <locale.h>
 
-#include "agent-limits.h"
 #include "agent.h"
 
 /* The retail agent: a service that answers with the best it has. */
@@ -16,6 +15,10 @@
 /* Clients that may wait to be let in; GIO's ten are few when many come at once, and the next is
  * told nothing for a second. */
 #define BACKLOG 512
+
+/* No endpoint asks for more than a line or two. */
+#define BODY_MAX (64 * 1024)
+#define HEAD_TIMEOUT (10 * G_TIME_SPAN_SECOND)
 
 typedef struct
 {
@@ -117,7 +120,7 @@ set_up (Program *program, const char *config, int port, const char *bus, GError 
     return FALSE;
   program->server = soup_server_new ("server-header", "retail-agent", NULL);
   g_signal_connect (program->server, "request-started", G_CALLBACK (on_request), NULL);
-  agent_limits_add (program->server);
+  derate_http_guard (program->server, BODY_MAX, HEAD_TIMEOUT);
   if (bus != NULL)
     {
       program->exporter = export_on_bus (program->core, bus, error);

@@ -6,6 +6,10 @@
 /* Clients that may wait to be let in; GIO's ten are few when many come at once. */
 #define BACKLOG 128
 
+/* What the pages are asked for is a line or two. */
+#define BODY_MAX (64 * 1024)
+#define HEAD_TIMEOUT (10 * G_TIME_SPAN_SECOND)
+
 /* Where, and what. */
 typedef struct
 {
@@ -155,6 +159,7 @@ derated_pages_update (DeratedPages *pages, GError **error)
     {
       server = soup_server_new ("server-header", "derated", NULL);
       g_signal_connect (server, "request-started", G_CALLBACK (on_request), NULL);
+      derate_http_guard (server, BODY_MAX, HEAD_TIMEOUT);
       derate_http_mount (pages->core, server, wish.prefix, wish.flags);
       if (!listen_on (server, &wish, error))
         return FALSE;
