@@ -457,6 +457,16 @@ close_by_dependency (Fixture *fixture)
   trip (fixture, "openai");
 }
 
+static void
+close_by_drill (Fixture *fixture)
+{
+  g_autofree char *id =
+      derate_core_start_drill (fixture->core, "openai", DERATE_FAULT_KIND_DOWN, 0,
+                               G_TIME_SPAN_MINUTE, DERATE_LEVEL_DEGRADED, "a test", NULL);
+
+  g_assert_nonnull (id);
+}
+
 /* Each closes the gate of `ai`. */
 static const struct
 {
@@ -467,6 +477,7 @@ static const struct
   { close_by_hold, DERATE_FALLBACK_REASON_HOLD, "derate:hold" },
   { close_by_level, DERATE_FALLBACK_REASON_LEVEL, "derate:level" },
   { close_by_dependency, DERATE_FALLBACK_REASON_OPEN, "derate:open" },
+  { close_by_drill, DERATE_FALLBACK_REASON_DRILL, "derate:drill" },
 };
 
 static void
