@@ -86,8 +86,8 @@ DerateLevel derate_decider_what_if (const DerateDecider      *decider,
                                     const DerateHealthStatus *statuses,
                                     DerateRule              **rule);
 
-/* The level that services and holds allow now, without waiting for a tick; what set_level () asks for
- * ends with it. */
+/* The level that services and holds allow now, without waiting for a tick; what set_level () asks
+ * for ends with it. */
 DerateLevel derate_decider_get_allowed (const DerateDecider *decider);
 
 /* Whether drills would make it worse than they may. */

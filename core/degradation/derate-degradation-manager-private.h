@@ -112,9 +112,9 @@ DerateLevel derate_degradation_manager_what_if (DerateDegradationManager *manage
                                                 const DerateHealthStatus *statuses,
                                                 char                    **rule);
 
-/* Between them drills are told from what is real, and make the level no worse than @limit; of several
- * limits the strictest counts for all. So each drill has one, from before it begins until it is
- * over. */
+/* Between them drills are told from what is real, and make the level no worse than @limit; of
+ * several limits the strictest counts for all. So each drill has one, from before it begins until
+ * it is over. */
 void derate_degradation_manager_add_drill_limit (DerateDegradationManager *manager,
                                                  DerateLevel               limit);
 void derate_degradation_manager_remove_drill_limit (DerateDegradationManager *manager,

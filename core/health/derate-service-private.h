@@ -40,15 +40,15 @@ DerateHealthStatus derate_service_get_effective_status (DerateService *service,
 DerateHealthStatus derate_service_get_undrilled_status (DerateService *service,
                                                         gboolean       in_grace);
 
-/* (transfer full) (nullable): its breaker, which a configuration that is read again may change while
- * another thread asks. */
+/* (transfer full) (nullable): its breaker, which a configuration that is read again may change
+ * while another thread asks. */
 DerateBreaker *derate_service_dup_breaker (DerateService *service);
 
 /* From now on the service is at least as bad as @fault makes it, which derate_fault_check ()
  * accepts, and its calls and checks are as late; NULL: no more. The cause is drill only where it
  * would be better without. Its breaker is not touched: derate_breaker_set_drill (). Checks go on,
- * so that afterwards it is at once what they say; one that is late begins when nothing delays it any
- * more. The hook has been called when this returns. From any thread. */
+ * so that afterwards it is at once what they say; one that is late begins when nothing delays it
+ * any more. The hook has been called when this returns. From any thread. */
 void derate_service_set_drill (DerateService     *service,
                                const DerateFault *fault);
 

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* `/events` of a core on a server: server-sent events, for up to DERATE_HTTP_EVENTS_MAX clients. All
- * in the server's context, which is the thread-default one where it is made. */
+/* `/events` of a core on a server: server-sent events, for up to DERATE_HTTP_EVENTS_MAX clients.
+ * All in the server's context, which is the thread-default one where it is made. */
 typedef struct _DerateHttpEvents DerateHttpEvents;
 
 #define DERATE_HTTP_EVENTS_MAX 32

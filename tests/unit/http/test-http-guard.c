@@ -5,7 +5,7 @@
 
 /* Clients that send too much, or nothing. */
 
-#define BODY_MAX 1000
+#define BODY_MAX 1000u
 #define SOON (50 * G_TIME_SPAN_MILLISECOND)
 #define NEVER G_TIME_SPAN_HOUR
 
