@@ -37,11 +37,13 @@ derate_core_check_drills (DerateCore *core)
   derate_drill_set_check_services (core->drills, services);
 }
 
-/* What does not fit is out of every bound. */
+/* What does not fit is out of every bound, on its side. */
 static GTimeSpan
 span_from_seconds (double seconds)
 {
-  return seconds < 1e9 ? (GTimeSpan)(seconds * G_TIME_SPAN_SECOND) : G_MAXINT64;
+  if (!(seconds < 1e9))
+    return G_MAXINT64;
+  return seconds > 0 ? (GTimeSpan)(seconds * G_TIME_SPAN_SECOND) : 0;
 }
 
 /**

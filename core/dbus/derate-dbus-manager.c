@@ -130,8 +130,9 @@ read_drills (DerateDbusServer *server)
           " 'limit': <%s>, 'who': <%s>, 'reason': <%s>, 'uid': <%u>, 'since': <%t>,"
           " 'expires': <%t>}",
           drill->id, drill->service, derate_fault_kind_get_nick (drill->fault.kind),
-          drill->fault.rate, (guint64)drill->fault.latency, derate_level_get_nick (drill->limit),
-          drill->who, drill->reason != NULL ? drill->reason : "", drill->uid, (guint64)drill->since,
+          derate_fault_get_share (&drill->fault), (guint64)derate_fault_get_delay (&drill->fault),
+          derate_level_get_nick (drill->limit), drill->who,
+          drill->reason != NULL ? drill->reason : "", drill->uid, (guint64)drill->since,
           (guint64)expires);
     }
   return g_variant_builder_end (&builder);

@@ -41,6 +41,9 @@ class Drills(busworld.BusTestCase):
                                       "who", "reason", "uid", "since", "remaining_seconds"})
         self.assertEqual((shown["id"], shown["reason"], shown["limit"], shown["remaining_seconds"]),
                          (ident, "Friday", "limited", 60))
+        (on_the_bus,) = get(self.connection, "Drills")
+        self.assertEqual([on_the_bus["rate"], on_the_bus["latency"]],
+                         [shown["rate"], shown["latency_seconds"]])
         self.program.advance(20 * SECOND)
         report = self.stop(ident)
         self.assertEqual(set(report), REPORT_KEYS)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
 #include <string.h>
 
 #include "drill-world.h"
@@ -101,6 +102,10 @@ static const struct
   { "latency-0", "s3", LATENCY, 0, MINUTE, 0, NULL, DERATE_ERROR_INVALID_ARGUMENT, "latency" },
   { "latency-huge", "s3", LATENCY, 1e300, MINUTE, 0, NULL, DERATE_ERROR_INVALID_ARGUMENT,
     "latency" },
+  { "latency-below", "s3", LATENCY, -1e300, MINUTE, 0, NULL, DERATE_ERROR_INVALID_ARGUMENT,
+    "latency is not more than 0" },
+  { "latency-nan", "s3", LATENCY, NAN, MINUTE, 0, NULL, DERATE_ERROR_INVALID_ARGUMENT, "latency" },
+  { "rate-nan", "s3", RATE, NAN, MINUTE, 0, NULL, DERATE_ERROR_INVALID_ARGUMENT, "error-rate nan" },
   { "latency-above", "s3", LATENCY, 301, 0, 0, "", DERATE_ERROR_INVALID_ARGUMENT, "latency" },
   { "too-short", "s3", DOWN, 0, G_TIME_SPAN_SECOND - 1, 0, "", DERATE_ERROR_INVALID_TTL, "999999" },
   { "too-long", "s3", DOWN, 0, G_TIME_SPAN_HOUR + 1, 0, "", DERATE_ERROR_INVALID_TTL,
