@@ -52,7 +52,8 @@ span_from_seconds (double seconds)
  * @service: the name of a service
  * @fault: what it is to suffer from
  * @value: of %DERATE_FAULT_KIND_ERROR_RATE the share of calls that fails, more than 0 and at most
- * 1; of %DERATE_FAULT_KIND_LATENCY the delay in seconds, more than 0 and at most 300; else not used
+ * 1, which takes a breaker; of %DERATE_FAULT_KIND_LATENCY the delay in seconds, more than 0 and at
+ * most 300; else not used
  * @duration: for how long in microseconds, 1 s to 1 h
  * @limit: the worst level that it may come to; %DERATE_LEVEL_UNKNOWN is %DERATE_LEVEL_MINIMAL
  * @reason: (nullable): why, at most 256 bytes

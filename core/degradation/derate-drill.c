@@ -50,14 +50,27 @@ check_duration (GTimeSpan duration, GError **error)
   return FALSE;
 }
 
+/* A share of the calls is the breaker's to refuse. */
 static gboolean
-check_request (const DerateDrillRequest *request, GError **error)
+check_fault (const DerateDrillRequest *request, DerateBreaker *breaker, GError **error)
 {
   if (!derate_fault_check (&request->fault, error))
     {
       g_prefix_error (error, "drill: ");
       return FALSE;
     }
+  if (request->fault.kind != DERATE_FAULT_KIND_ERROR_RATE || breaker != NULL)
+    return TRUE;
+  g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT,
+               "drill: error-rate: service “%s” has no breaker to refuse calls", request->service);
+  return FALSE;
+}
+
+static gboolean
+check_request (const DerateDrillRequest *request, DerateBreaker *breaker, GError **error)
+{
+  if (!check_fault (request, breaker, error))
+    return FALSE;
   if (!check_duration (request->duration, error) ||
       (request->reason != NULL &&
        !derate_hold_check_text ("drill", "reason", request->reason, error)))
@@ -85,7 +98,7 @@ derate_drill_new (const DerateDrillRequest *request,
                    request->service);
       return NULL;
     }
-  if (!check_request (request, error))
+  if (!check_request (request, breaker, error))
     return NULL;
 
   drill = g_atomic_rc_box_new0 (DerateDrill);

@@ -344,6 +344,28 @@ test_shutdown (DrillWorld *w, gconstpointer unused)
   g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE);
 }
 
+/* Nothing would refuse a share of its calls, and the drill would be none. */
+static void
+test_bare (DrillWorld *w, gconstpointer unused)
+{
+  g_autoptr (DerateService) service =
+      derate_service_new ("bare", DERATE_SERVICE_ROLE_NONE, DERATE_CLOCK (w->clock));
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL;
+
+  g_assert_true (derate_core_add_service (w->core, service, &error));
+  g_assert_null (derate_core_start_drill (w->core, "bare", RATE, 0.5, MINUTE,
+                                          DERATE_LEVEL_EMERGENCY, NULL, &error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_ARGUMENT);
+  g_assert_nonnull (strstr (error->message, "error-rate: service “bare” has no breaker"));
+  assert_running (w, 0);
+  g_clear_error (&error);
+  id = derate_core_start_drill (w->core, "bare", DOWN, 0, MINUTE, DERATE_LEVEL_EMERGENCY, NULL,
+                                &error);
+  g_assert_no_error (error);
+  assert_service (w, "bare", "down", "drill");
+}
+
 /* Before there is a level nobody can say what a drill would make of it. */
 static void
 test_too_early (void)
@@ -460,6 +482,7 @@ main (int argc, char **argv)
   ADD ("/degradation/drill/two-at-once", test_two);
   ADD ("/degradation/drill/owner", test_owner);
   ADD ("/degradation/drill/kept-reports", test_kept_reports);
+  ADD ("/degradation/drill/bare", test_bare);
 #undef ADD
   g_test_add_func ("/degradation/drill/too-early", test_too_early);
   for (guint i = 0; i < G_N_ELEMENTS (refusals); i++)
