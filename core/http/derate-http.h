@@ -11,8 +11,8 @@ G_BEGIN_DECLS
  * @DERATE_HTTP_METRICS: `/metrics`
  * @DERATE_HTTP_HEALTH: `/health`, `/health/live`, `/health/ready`, `/health/SERVICE`
  * @DERATE_HTTP_STATUS: `/degradation`, `/circuit-breakers`, `/events`, without who holds and why
- * @DERATE_HTTP_DETAILS: who holds a level and why in `/degradation` and `/events`, and the
- * services' error texts; not for a public port
+ * @DERATE_HTTP_DETAILS: who holds a level and why in `/degradation` and `/events`, and error texts
+ *   of services; not for a public port
  * @DERATE_HTTP_PAGE: the page for people at `/`, and with it %DERATE_HTTP_STATUS, from which it
  *   lives; what it says of fallbacks it has from `/metrics`, where that is served
  *

@@ -14,6 +14,8 @@
 #define CLIENTS_MAX 32
 #define KEEP_ALIVE (15 * G_TIME_SPAN_SECOND)
 
+static int busy; /* threads */
+
 static void
 start (World *world)
 {
@@ -347,6 +349,54 @@ test_other_thread (World *world, gconstpointer data)
   g_thread_join (thread);
 }
 
+/* What operators and calls do, all at once. */
+static gpointer
+do_things (gpointer data)
+{
+  World *world = data;
+  g_autoptr (DerateBreaker) breaker = derate_core_lookup_breaker (world->core, "redis");
+
+  for (guint i = 0; i < 50; i++)
+    {
+      g_autofree char *id = take_hold (world);
+
+      derate_breaker_trip (breaker, NULL);
+      derate_breaker_close (breaker);
+      if (id != NULL)
+        release (world, id);
+    }
+  g_atomic_int_add (&busy, -1);
+  return NULL;
+}
+
+/* Clients come and go meanwhile; the last one hears how it is in the end. */
+static void
+test_threads (World *world, gconstpointer data)
+{
+  g_autoptr (EventClient) last = NULL;
+  g_autoptr (Answer) level = NULL;
+  GThread *threads[4];
+
+  start (world);
+  g_atomic_int_set (&busy, G_N_ELEMENTS (threads));
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("operator", do_things, world);
+  while (g_atomic_int_get (&busy) > 0)
+    {
+      g_autoptr (EventClient) client = event_client_new (world, "/events");
+
+      event_client_expect (client, "event: level\n");
+      for (guint i = 0; i < 20; i++)
+        g_main_context_iteration (NULL, FALSE);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  last = event_client_new (world, "/events");
+  level = event_client_next (last, "level");
+  assert_json (level, "computed_level", "\"optimal\"");
+  event_client_expect (last, "{\"name\":\"redis\",\"state\":\"closed\"");
+}
+
 static void
 test_methods (World *world, gconstpointer data)
 {
@@ -388,6 +438,7 @@ main (int argc, char **argv)
   add ("/http/events/others", test_others);
   add ("/http/events/stuck-loop", test_stuck_loop);
   add ("/http/events/other-thread", test_other_thread);
+  add ("/http/events/threads", test_threads);
   add ("/http/events/methods", test_methods);
   return g_test_run ();
 }
