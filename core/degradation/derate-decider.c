@@ -289,7 +289,7 @@ tell (DerateDecider *decider,
   event->rule = g_strdup (decider->published.rule);
   event->rule_changed = g_strcmp0 (old_published->rule, event->rule) != 0;
   event->flapping_changed = flapping != decider->flapping;
-  event->inputs = g_variant_ref (decider->published.inputs);
+  event->inputs = g_variant_ref_sink (derate_variant_dup_shared (decider->published.inputs));
   event->deciding_hold = g_strdup (decider->deciding_hold);
   g_queue_push_tail (events, event);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-degradation-state-private.h"
+#include "derate-variant-private.h"
 
 /* What the manager says of itself: getters, and the status of the JSON surface. The two that every
  * request may ask do not check their argument, which would cost more than they do. */
@@ -83,7 +84,7 @@ derate_degradation_manager_dup_rule (DerateDegradationManager *manager)
 static GVariant *
 inputs_of (const DerateDecider *decider)
 {
-  return decider->published.inputs != NULL ? decider->published.inputs
+  return decider->published.inputs != NULL ? derate_variant_dup_shared (decider->published.inputs)
                                            : g_variant_new_array (G_VARIANT_TYPE ("{ss}"), NULL, 0);
 }
 
