@@ -144,7 +144,7 @@ struct _DerateBreaker
   guint8 asked_for : 1;     /* a permit was asked for since the last good check */
   guint8 delivering : 1;
   guint8 fresh : 1;         /* this thread has pushed an event */
-  guint8 rate_rose : 1;     /* perhaps, under this thread */
+  guint8 rate_rose : 1;     /* perhaps, or was forgotten; under this thread */
   guint8 drilled : 1;
   guint step;               /* of the backoff */
   DerateBreakerProbes *probes; /* (nullable) while half-open */

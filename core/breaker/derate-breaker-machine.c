@@ -212,6 +212,8 @@ close_breaker (DerateBreaker *self, gint64 now, GTimeSpan ramp)
       event->recovered = self->incident_since != 0;
       event->span = event->recovered ? now - self->incident_since : 0;
     }
+  else
+    self->rate_rose = TRUE; /* or fell: no transition tells that the window is empty */
   derate_breaker_set_ramp_locked (self, now, ramp, ramp);
   self->alerted = FALSE;
   self->incident_since = 0;

@@ -686,6 +686,25 @@ test_rate (Fixture *f, gconstpointer data)
   assert_status (f->service, H, CAUSE (NONE));
 }
 
+/* Who empties the window by hand is heard at once, though the breaker was closed before. */
+static void
+test_rate_forgotten (Fixture *f, gconstpointer data)
+{
+  void (*const forget[]) (DerateBreaker *) = { derate_breaker_reset, derate_breaker_close };
+  g_autoptr (DerateBreaker) breaker = make_breaker (f, 0);
+
+  derate_service_set_breaker (f->service, breaker);
+  run_checks (f, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (forget); i++)
+    {
+      for (guint j = 0; j < 10; j++)
+        call (breaker, j >= 3);
+      assert_status (f->service, D, CAUSE (PROTOCOL));
+      forget[i](breaker);
+      assert_status (f->service, H, CAUSE (NONE));
+    }
+}
+
 static void
 test_unknown_with_traffic (Fixture *f, gconstpointer data)
 {
@@ -815,6 +834,7 @@ main (int argc, char **argv)
   ADD ("breaker/good-checks", test_good_checks);
   ADD ("breaker/good-checks-and-calls", test_good_checks_and_calls);
   ADD ("breaker/rate", test_rate);
+  ADD ("breaker/rate-forgotten", test_rate_forgotten);
   ADD ("breaker/unknown-with-traffic", test_unknown_with_traffic);
   ADD ("signals", test_signals);
   ADD ("variant", test_variant);
