@@ -40,6 +40,7 @@
 #include <derate-hold.h>
 #include <derate-json.h>
 #include <derate-level.h>
+#include <derate-log-writer.h>
 #include <derate-manual-clock.h>
 #include <derate-metrics-collector.h>
 #include <derate-metrics-registry.h>

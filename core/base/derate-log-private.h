@@ -23,4 +23,9 @@ void derate_log_set_request_id_func (const char *(*func) (void));
 /* That id, for an exemplar beside a number; NULL for none. */
 const char *derate_log_get_request_id (void);
 
+/* The line that derate_log_writer_json () writes, without its end. */
+char *derate_log_format_json (const GLogField *fields,
+                              gsize            n_fields,
+                              gint64           unix_seconds);
+
 G_END_DECLS

@@ -136,11 +136,13 @@ main (int argc, char **argv)
 {
   g_autofree char *config = NULL;
   g_autofree char *bus = NULL;
+  gboolean log_json = FALSE;
   int port = 8000;
   GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME, &config, "Configuration file", "FILE" },
     { "port", 'p', 0, G_OPTION_ARG_INT, &port, "Port on 127.0.0.1 (8000)", "N" },
     { "bus", 'b', 0, G_OPTION_ARG_STRING, &bus, "Address of a message bus", "ADDRESS" },
+    { "log-json", 0, 0, G_OPTION_ARG_NONE, &log_json, "Log as JSON, an event a line", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) options = g_option_context_new ("- prices, whatever is down");
@@ -156,6 +158,8 @@ main (int argc, char **argv)
       return 2;
     }
 
+  if (log_json)
+    g_log_set_writer_func (derate_log_writer_json, NULL, NULL);
   program.loop = g_main_loop_new (NULL, FALSE);
   if (set_up (&program, config, port, bus, &error))
     agent = agent_new (program.core, program.server, &error);

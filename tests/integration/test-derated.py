@@ -385,6 +385,23 @@ class CommandLine(HostCase):
         self.assertEqual(ask(port, "/health/live", "::1")[0], 200)
 
 
+class JsonLog(HostCase):
+    def test_an_event_is_a_line(self):
+        door = hostworld.Door()
+        self.world.write(service("redis", door))
+        host = self.world.run("--log-json")
+        host.until_said("ready, level optimal")
+        door.close()
+        host.until_said('"event":"service_status_changed".*"state":"down"')
+        lines = [load(line) for line in host.said().splitlines() if line.startswith("{")]
+        event = next(line for line in lines if line["event"] == "service_status_changed"
+                     and line.get("state") == "down")
+        self.assertEqual((event["component"], event["cause"], event["priority"]),
+                         ("redis", "refused", 4))
+        self.assertRegex(event["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertIn("degradation_level_changed", [line["event"] for line in lines])
+
+
 class Secrets(HostCase):
     def test_no_password_is_shown(self):
         address = self.world.bus()

@@ -69,6 +69,8 @@ derated_options_parse (int *argc, char ***argv, GError **error)
     { "address", 0, 0, G_OPTION_ARG_STRING, &options->address, "Be on the bus at A", "A" },
     { "http", 0, 0, G_OPTION_ARG_STRING, &http, "Serve the pages there, whatever [http] says",
       "HOST:PORT" },
+    { "log-json", 0, 0, G_OPTION_ARG_NONE, &options->log_json,
+      "Write Derate's log as JSON, an event a line", NULL },
     { "check", 0, 0, G_OPTION_ARG_NONE, &options->check, "Say whether it would start, and end",
       NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Show the version", NULL },

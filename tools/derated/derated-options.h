@@ -14,6 +14,7 @@ typedef struct
   char *address; /* of a message bus; NULL: none named */
   gboolean session;
   gboolean system;
+  gboolean log_json;
   gboolean check;
   gboolean version;
 } DeratedOptions;

@@ -191,6 +191,8 @@ main (int argc, char **argv)
       derated_options_free (program.options);
       return EXIT_ENDED;
     }
+  if (program.options->log_json)
+    g_log_set_writer_func (derate_log_writer_json, NULL, NULL);
   if (!set_up (&program, &error))
     {
       g_printerr ("derated: %s\n", error->message);
