@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "derate-clock.h"
 #include "derate-json.h"
 #include "derate-log-private.h"
 #include "derate-names-private.h"
@@ -158,7 +159,9 @@ derate_log_writer_json (GLogLevelFlags log_level,
   if ((log_level & G_LOG_LEVEL_DEBUG) && g_log_writer_default_would_drop (log_level, G_LOG_DOMAIN))
     return G_LOG_WRITER_HANDLED;
 
-  record = derate_log_format_json (fields, n_fields, g_get_real_time () / G_USEC_PER_SEC);
+  record = derate_log_format_json (fields, n_fields,
+                                   derate_clock_get_real_time (derate_clock_get_system ()) /
+                                       G_TIME_SPAN_SECOND);
   line = g_strconcat (record, "\n", NULL);
   /* At once: two threads' lines must not mix. */
   if (fwrite (line, 1, strlen (line), stderr) == 0)

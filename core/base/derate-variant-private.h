@@ -14,8 +14,8 @@ derate_variant_share (GVariant *value)
   return value;
 }
 
-/* The same for one reader alone, floating, with the data still in common: since 2.74.4, GLib notes in
- * a flat container, without a lock, how far its offsets have been looked at. */
+/* The same for one reader alone, floating, with the data still in common: since 2.74.4, GLib notes
+ * in a flat container, without a lock, how far its offsets have been looked at. */
 static inline GVariant *
 derate_variant_dup_shared (GVariant *value)
 {

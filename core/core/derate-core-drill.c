@@ -3,6 +3,8 @@
 
 #include "derate-core-object-private.h"
 #include "derate-core-run-private.h"
+#include "derate-error.h"
+#include "derate-names-private.h"
 
 /* What a drill may come to unless it says otherwise: emergency has to be asked for. */
 #define DEFAULT_LIMIT DERATE_LEVEL_MINIMAL
@@ -14,6 +16,13 @@ derate_core_begin_drill (DerateCore *core, const DerateDrillRequest *request, GE
   DerateDrillRequest full = *request;
   char *id;
 
+  /* Half of it would be hit: pipelines let everything straight through. */
+  if (core->disabled)
+    {
+      g_set_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE,
+                   "drill: nothing is protected (" DERATE_ENV_ENABLE "=false)");
+      return NULL;
+    }
   if (full.limit == DERATE_LEVEL_UNKNOWN)
     full.limit = DEFAULT_LIMIT;
   id = derate_drill_set_begin (core->drills, services, &full, error);
@@ -69,7 +78,8 @@ span_from_seconds (double seconds)
  * stopped; when something real fails as well and both together would pass @limit; when the service
  * is removed, or the core stops. May be called from any thread.
  *
- * Returns: (transfer full): the id of the drill, or %NULL with %DERATE_ERROR_INVALID_STATE,
+ * Returns: (transfer full): the id of the drill, or %NULL with %DERATE_ERROR_INVALID_STATE where
+ *   there is no level yet or any more, or with `ENABLE_RESILIENCE=false`,
  *   %DERATE_ERROR_NO_SUCH_SERVICE, %DERATE_ERROR_INVALID_ARGUMENT, %DERATE_ERROR_INVALID_TTL,
  *   %DERATE_ERROR_INVALID_REASON, %DERATE_ERROR_UNKNOWN_LEVEL, %DERATE_ERROR_EXISTS where it is
  *   drilled already, or %DERATE_ERROR_LIMIT_EXCEEDED

@@ -58,6 +58,12 @@ test_disabled (void)
                    DERATE_LEVEL_OPTIMAL);
   gate = derate_degradation_manager_get_gate (manager, "ai");
   g_assert_true (derate_gate_is_open (gate));
+
+  /* A drill would hit breakers that are asked, and no pipeline. */
+  g_assert_null (derate_core_start_drill (core, "openai", DERATE_FAULT_KIND_DOWN, 0,
+                                          G_TIME_SPAN_MINUTE, DERATE_LEVEL_UNKNOWN, "try", &error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE);
+  g_clear_error (&error);
   derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 0);
 }
 
