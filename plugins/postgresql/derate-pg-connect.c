@@ -8,6 +8,7 @@
 
 #include <derate-clock.h>
 #include <derate-resolver.h>
+#include <string.h>
 
 typedef struct
 {
@@ -101,13 +102,29 @@ opening_timed_out (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* A server may repeat what it was told. */
+static GError *
+mask_password (PGconn *pg, GError *error)
+{
+  const char *password = PQpass (pg);
+
+  if (password != NULL && *password != '\0' && strstr (error->message, password) != NULL)
+    {
+      g_auto (GStrv) parts = g_strsplit (error->message, password, -1);
+
+      g_free (error->message);
+      error->message = g_strjoinv ("***", parts);
+    }
+  return error;
+}
+
 static GError *
 opening_error (PGconn *pg)
 {
   if (PQconnectionNeedsPassword (pg))
     return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_AUTH,
                         "cannot connect: the server asks for a password and none is set");
-  return derate_pg_error_from_connect (PQerrorMessage (pg));
+  return mask_password (pg, derate_pg_error_from_connect (PQerrorMessage (pg)));
 }
 
 static gboolean
