@@ -75,12 +75,13 @@ class Servers:
 class Stack:
     """Everything that `./dev run` starts. `overrides` are lines of configuration."""
 
-    def __init__(self, scratch, port, overrides="", log_to_file=False):
+    def __init__(self, scratch, port, overrides="", log_to_file=False, agent_words=()):
         self.scratch = scratch
         self.folder = scratch / "agent"
         self.port = port
         self.overrides = overrides
         self.log_to_file = log_to_file
+        self.agent_words = agent_words
         self.log = None
         self.url = f"http://127.0.0.1:{port}"
         self.agent = None
@@ -126,7 +127,7 @@ class Stack:
         program = checkout.BUILD / "examples" / "retail-agent" / "retail-agent"
         self.agent = subprocess.Popen(
             [str(program), "--config", str(self.config), "--port", str(self.port),
-             "--bus", self.bus],
+             "--bus", self.bus, *self.agent_words],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             env=self.agent_environment(), start_new_session=True,
             preexec_fn=process.die_with_parent())

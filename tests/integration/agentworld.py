@@ -76,13 +76,13 @@ class Answer:
 class World:
     """The stack and those who look at it."""
 
-    def __init__(self):
+    def __init__(self, *agent_words):
         self.folder = tempfile.TemporaryDirectory(prefix="derate-test-")
         self.port = port.take()
         services = "".join(SERVICE.format(name=name)
                            for name in ("database", "redis", "openai", "s3"))
         self.stack = stack.Stack(pathlib.Path(self.folder.name) / "scratch", self.port.number,
-                                 OVERRIDES + services, log_to_file=True)
+                                 OVERRIDES + services, log_to_file=True, agent_words=agent_words)
         self.seen = []
         try:
             self.stack.start_servers()
