@@ -241,6 +241,55 @@ test_gone (World *world, gconstpointer data)
     ;
 }
 
+#define N_CLIENTS 64
+
+/* As a program's own code does that takes its time in the loop; half of the scrapes have come. */
+static void
+on_request (SoupServer *server, SoupServerMessage *message, guint *n_requests)
+{
+  if (++*n_requests == N_CLIENTS / 2)
+    g_usleep (G_USEC_PER_SEC);
+}
+
+/* Many clients, everything down and a loop that stands still: answers are late, and right. */
+static void
+test_late (World *world, gconstpointer data)
+{
+  g_autoptr (SoupSession) session =
+      soup_session_new_with_options ("max-conns", N_CLIENTS, "max-conns-per-host", N_CLIENTS, NULL);
+  SoupMessage *messages[N_CLIENTS];
+  GAsyncResult *results[N_CLIENTS] = { NULL };
+  guint n_requests = 0;
+
+  g_set_object (&world->session, session);
+  world_start (world->core);
+  world_fail_calls (world->core, "redis", 5);
+  world_fail_calls (world->core, "database", 3);
+  derate_http_mount (world->core, world->server, NULL, DERATE_HTTP_METRICS);
+  for (guint i = 0; i < N_CLIENTS; i++)
+    begin_scrape (world, &messages[i], NULL, &results[i]);
+  g_signal_connect (world->server, "request-started", G_CALLBACK (on_request), &n_requests);
+  for (guint i = 0; i < N_CLIENTS; i++)
+    {
+      g_autoptr (GBytes) bytes = NULL;
+      g_autofree char *text = NULL;
+
+      while (results[i] == NULL)
+        g_main_context_iteration (NULL, TRUE);
+      bytes = soup_session_send_and_read_finish (session, results[i], NULL);
+      g_assert_cmpuint (soup_message_get_status (messages[i]), ==, 200);
+      text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+      g_assert_nonnull (strstr (text, "\ndegradation_level 5\n"));
+      g_assert_nonnull (strstr (text, "\ncircuit_breaker_state{name=\"redis\"} 1\n"));
+      g_assert_false (g_regex_match_simple ("_collector_errors_total\\{.*\\} [1-9]", text, 0, 0));
+      g_object_unref (results[i]);
+      g_object_unref (messages[i]);
+    }
+  g_assert_cmpuint (n_requests, ==, N_CLIENTS);
+  g_signal_handlers_disconnect_by_data (world->server, &n_requests);
+  world_stop (world->core);
+}
+
 static void
 add (const char *path, void (*func) (World *, gconstpointer))
 {
@@ -257,5 +306,6 @@ main (int argc, char **argv)
   add ("/scrape/behaviour/38-gzip", test_gzip);
   add ("/scrape/behaviour/41-hangs", test_hangs);
   add ("/http-metrics/gone", test_gone);
+  add ("/http-metrics/late", test_late);
   return g_test_run ();
 }
