@@ -3,16 +3,7 @@
 
 #include <string.h>
 
-/* The members of a report; a newer or older program may have others. */
-static const char *
-get_text (GVariant *dict, const char *key)
-{
-  const char *text = "";
-
-  g_variant_lookup (dict, key, "&s", &text);
-  return text;
-}
-
+/* A newer or older program may have none of that type. */
 static double
 get_number (GVariant *dict, const char *key)
 {
@@ -20,15 +11,6 @@ get_number (GVariant *dict, const char *key)
 
   g_variant_lookup (dict, key, "d", &number);
   return number;
-}
-
-static guint64
-get_count (GVariant *dict, const char *key)
-{
-  guint64 count = 0;
-
-  g_variant_lookup (dict, key, "t", &count);
-  return count;
 }
 
 /* (transfer full) */
@@ -107,15 +89,15 @@ static void
 add_level (DeratectlTable *table, GVariant *report)
 {
   g_autoptr (GVariant) level = get_part (report, "level", "a{sv}");
-  const char *before = get_text (level, "before");
-  const char *worst = get_text (level, "worst");
-  const char *after = get_text (level, "after");
+  const char *before = deratectl_dict_text (level, "before");
+  const char *worst = deratectl_dict_text (level, "worst");
+  const char *after = deratectl_dict_text (level, "after");
 
   if (strcmp (before, worst) == 0)
     add_line (table, DERATECTL_COLOUR_NONE, "level", "%s all the time", worst);
   else
     add_line (table, deratectl_level_colour (worst), "level", "%s at worst, by rule %s; %s before",
-              worst, get_text (level, "rule"), before);
+              worst, deratectl_dict_text (level, "rule"), before);
   if (strcmp (after, worst) != 0)
     add_line (table, DERATECTL_COLOUR_NONE, "", "%s again at the next recovery tick", after);
 }
@@ -134,10 +116,10 @@ add_features (DeratectlTable *table, GVariant *report)
   g_variant_iter_init (&iter, features);
   while (g_variant_iter_loop (&iter, "{&sv}", &name, &feature))
     {
-      const char *to = get_text (feature, "to");
+      const char *to = deratectl_dict_text (feature, "to");
 
       add_line (table, deratectl_status_colour (to), label, "%s %s, %s before", name, to,
-                get_text (feature, "from"));
+                deratectl_dict_text (feature, "from"));
       label = "";
     }
 }
@@ -146,7 +128,7 @@ static void
 add_fallbacks (DeratectlTable *table, GVariant *report)
 {
   g_autoptr (GVariant) fallbacks = get_part (report, "fallbacks", "aa{sv}");
-  guint64 failures = get_count (report, "fallback_failures");
+  guint64 failures = deratectl_dict_count (report, "fallback_failures");
   const char *label = "fallbacks";
   GVariantIter iter;
   GVariant *fallback;
@@ -161,8 +143,10 @@ add_fallbacks (DeratectlTable *table, GVariant *report)
 
       add_line (table, DERATECTL_COLOUR_NONE, label,
                 "%s %s (%s): %" G_GUINT64_FORMAT ", mean %s, 95 %% within %s",
-                get_text (fallback, "service"), get_text (fallback, "strategy"),
-                get_text (fallback, "reason"), get_count (fallback, "count"), mean, most);
+                deratectl_dict_text (fallback, "service"),
+                deratectl_dict_text (fallback, "strategy"),
+                deratectl_dict_text (fallback, "reason"), deratectl_dict_count (fallback, "count"),
+                mean, most);
       label = "";
     }
   if (failures > 0)
@@ -173,12 +157,13 @@ static void
 add_answers (DeratectlTable *table, GVariant *report)
 {
   g_autoptr (GVariant) answers = get_part (report, "answers", "a{sv}");
-  guint64 none = get_count (answers, "refused");
+  guint64 none = deratectl_dict_count (answers, "refused");
 
   add_line (table, none > 0 ? DERATECTL_COLOUR_BAD : DERATECTL_COLOUR_NONE, "answers",
             "%" G_GUINT64_FORMAT " real, %" G_GUINT64_FORMAT
             " by a fallback, and %" G_GUINT64_FORMAT " calls that got none",
-            get_count (answers, "real"), get_count (answers, "fallback"), none);
+            deratectl_dict_count (answers, "real"), deratectl_dict_count (answers, "fallback"),
+            none);
 }
 
 static const char *
@@ -207,7 +192,8 @@ deratectl_get_exit_of_report (GVariant *report)
 {
   static const char *const good[] = { "expired", "stopped", NULL };
 
-  return g_strv_contains (good, get_text (report, "cause")) ? DERATECTL_DONE : DERATECTL_FAILED;
+  return g_strv_contains (good, deratectl_dict_text (report, "cause")) ? DERATECTL_DONE
+                                                                       : DERATECTL_FAILED;
 }
 
 int
@@ -215,14 +201,14 @@ deratectl_print_report (GVariant *report)
 {
   g_autoptr (DeratectlTable) table = deratectl_table_new ("  ");
   g_autofree char *span = deratectl_format_span (get_number (report, "duration_seconds"));
-  g_autofree char *service = deratectl_clean (get_text (report, "service"));
+  g_autofree char *service = deratectl_clean (deratectl_dict_text (report, "service"));
 
   g_print ("\nDrill of %s over after %s: %s\n", service, span,
-           describe_cause (get_text (report, "cause")));
+           describe_cause (deratectl_dict_text (report, "cause")));
   add_level (table, report);
   add_features (table, report);
   add_line (table, DERATECTL_COLOUR_NONE, "refused", "%" G_GUINT64_FORMAT " calls",
-            get_count (report, "refused"));
+            deratectl_dict_count (report, "refused"));
   add_fallbacks (table, report);
   add_answers (table, report);
   deratectl_table_print (table);

@@ -153,8 +153,7 @@ announce (const Drill *drill, const char *id)
                                                               : "down",
                                 drill->rate, (double)drill->latency / G_TIME_SPAN_SECOND);
   double seconds = (double)drill->duration / G_TIME_SPAN_SECOND;
-  g_autofree char *until =
-      deratectl_format_instant ((double)g_get_real_time () / G_USEC_PER_SEC + seconds);
+  g_autofree char *until = deratectl_format_instant (deratectl_get_now () + seconds);
   g_autofree char *text =
       g_strdup_printf ("%s  %s for %s, until %s, at worst %s  [%s]\nCtrl-C ends it early.\n",
                        drill->service, fault, drill->for_text, until,

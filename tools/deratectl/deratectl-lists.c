@@ -14,24 +14,6 @@ typedef struct
   GVariant *(*detail) (GVariant *entry); /* a{sv} */
 } List;
 
-static const char *
-get_text (GVariant *entry, const char *key)
-{
-  const char *text = "";
-
-  g_variant_lookup (entry, key, "&s", &text);
-  return text;
-}
-
-static guint64
-get_number (GVariant *entry, const char *key)
-{
-  guint64 number = 0;
-
-  g_variant_lookup (entry, key, "t", &number);
-  return number;
-}
-
 static guint
 get_uid (GVariant *entry)
 {
@@ -45,18 +27,20 @@ get_uid (GVariant *entry)
 static char *
 describe_hold (GVariant *hold, const char *time)
 {
-  gboolean exact = strcmp (get_text (hold, "mode"), "exact") == 0;
+  gboolean exact = strcmp (deratectl_dict_text (hold, "mode"), "exact") == 0;
 
   return g_strdup_printf ("%s %s %s, by %s (uid %u): %s", exact ? "exactly" : "at least",
-                          get_text (hold, "level"), time != NULL ? time : "while its owner stays",
-                          get_text (hold, "who"), get_uid (hold), get_text (hold, "reason"));
+                          deratectl_dict_text (hold, "level"),
+                          time != NULL ? time : "while its owner stays",
+                          deratectl_dict_text (hold, "who"), get_uid (hold),
+                          deratectl_dict_text (hold, "reason"));
 }
 
 static GVariant *
 detail_hold (GVariant *hold)
 {
-  return g_variant_new_parsed ("{'level': <%s>, 'mode': <%s>}", get_text (hold, "level"),
-                               get_text (hold, "mode"));
+  return g_variant_new_parsed ("{'level': <%s>, 'mode': <%s>}", deratectl_dict_text (hold, "level"),
+                               deratectl_dict_text (hold, "mode"));
 }
 
 static double
@@ -72,24 +56,26 @@ get_rate (GVariant *drill)
 static char *
 describe_drill (GVariant *drill, const char *time)
 {
-  double latency = (double)get_number (drill, "latency") / G_TIME_SPAN_SECOND;
+  double latency = (double)deratectl_dict_count (drill, "latency") / G_TIME_SPAN_SECOND;
   g_autofree char *fault =
-      deratectl_describe_fault (get_text (drill, "fault"), get_rate (drill), latency);
+      deratectl_describe_fault (deratectl_dict_text (drill, "fault"), get_rate (drill), latency);
 
-  return g_strdup_printf ("%s %s %s, at worst %s, by %s (uid %u): %s", get_text (drill, "service"),
-                          fault, time != NULL ? time : "", get_text (drill, "limit"),
-                          get_text (drill, "who"), get_uid (drill), get_text (drill, "reason"));
+  return g_strdup_printf ("%s %s %s, at worst %s, by %s (uid %u): %s",
+                          deratectl_dict_text (drill, "service"), fault, time != NULL ? time : "",
+                          deratectl_dict_text (drill, "limit"), deratectl_dict_text (drill, "who"),
+                          get_uid (drill), deratectl_dict_text (drill, "reason"));
 }
 
 static GVariant *
 detail_drill (GVariant *drill)
 {
-  double latency = (double)get_number (drill, "latency") / G_TIME_SPAN_SECOND;
+  double latency = (double)deratectl_dict_count (drill, "latency") / G_TIME_SPAN_SECOND;
 
   return g_variant_new_parsed ("{'service': <%s>, 'fault': <%s>, 'rate': <%d>,"
                                " 'latency_seconds': <%d>, 'limit': <%s>}",
-                               get_text (drill, "service"), get_text (drill, "fault"),
-                               get_rate (drill), latency, get_text (drill, "limit"));
+                               deratectl_dict_text (drill, "service"),
+                               deratectl_dict_text (drill, "fault"), get_rate (drill), latency,
+                               deratectl_dict_text (drill, "limit"));
 }
 
 static const List lists[] = {
@@ -123,7 +109,7 @@ find (GVariant *entries, const char *id)
     {
       g_autoptr (GVariant) entry = g_variant_get_child_value (entries, i);
 
-      if (strcmp (get_text (entry, "id"), id) == 0)
+      if (strcmp (deratectl_dict_text (entry, "id"), id) == 0)
         return g_steal_pointer (&entry);
     }
   return NULL;
@@ -133,15 +119,15 @@ find (GVariant *entries, const char *id)
 static double
 get_remaining (GVariant *entry)
 {
-  double expires = (double)get_number (entry, "expires") / G_USEC_PER_SEC;
+  double expires = (double)deratectl_dict_count (entry, "expires") / G_USEC_PER_SEC;
 
-  return expires > 0 ? MAX (expires - (double)g_get_real_time () / G_USEC_PER_SEC, 0) : -1;
+  return expires > 0 ? MAX (expires - deratectl_get_now (), 0) : -1;
 }
 
 static char *
 describe (const List *list, GVariant *entry, const char *change)
 {
-  const char *id = get_text (entry, "id");
+  const char *id = deratectl_dict_text (entry, "id");
   double remaining = get_remaining (entry);
   g_autofree char *span = remaining < 0 ? NULL : deratectl_format_span (remaining + 0.5);
   g_autofree char *time = span != NULL ? g_strconcat ("for ", span, NULL) : NULL;
@@ -165,11 +151,12 @@ tell (const List *list, GVariant *entry, const char *change)
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add_parsed (&builder, "{'id', <%s>}", get_text (entry, "id"));
+  g_variant_builder_add_parsed (&builder, "{'id', <%s>}", deratectl_dict_text (entry, "id"));
   g_variant_builder_add_parsed (&builder, "{'change', <%s>}", change);
   deratectl_append_members (&builder, detail);
-  g_variant_builder_add_parsed (&builder, "{'who', <%s>}", get_text (entry, "who"));
-  g_variant_builder_add_parsed (&builder, "{'reason', <%s>}", get_text (entry, "reason"));
+  g_variant_builder_add_parsed (&builder, "{'who', <%s>}", deratectl_dict_text (entry, "who"));
+  g_variant_builder_add_parsed (&builder, "{'reason', <%s>}",
+                                deratectl_dict_text (entry, "reason"));
   g_variant_builder_add_parsed (&builder, "{'uid', <%u>}", get_uid (entry));
   g_variant_builder_add_parsed (&builder, "{'remaining_seconds', <%@md>}",
                                 g_variant_new_maybe (G_VARIANT_TYPE_DOUBLE, left));
@@ -182,17 +169,17 @@ tell_changes (const List *list, GVariant *before, GVariant *now)
   for (gsize i = 0; i < g_variant_n_children (before); i++)
     {
       g_autoptr (GVariant) entry = g_variant_get_child_value (before, i);
-      g_autoptr (GVariant) same = find (now, get_text (entry, "id"));
+      g_autoptr (GVariant) same = find (now, deratectl_dict_text (entry, "id"));
 
       if (same == NULL)
         tell (list, entry, "over");
-      else if (get_number (same, "expires") != get_number (entry, "expires"))
+      else if (deratectl_dict_count (same, "expires") != deratectl_dict_count (entry, "expires"))
         tell (list, same, "renewed");
     }
   for (gsize i = 0; i < g_variant_n_children (now); i++)
     {
       g_autoptr (GVariant) entry = g_variant_get_child_value (now, i);
-      g_autoptr (GVariant) same = find (before, get_text (entry, "id"));
+      g_autoptr (GVariant) same = find (before, deratectl_dict_text (entry, "id"));
 
       if (same == NULL)
         tell (list, entry, list->begun);

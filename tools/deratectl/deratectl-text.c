@@ -128,8 +128,8 @@ deratectl_format_span (double seconds)
   return g_strdup_printf ("%" G_GINT64_FORMAT "s", whole);
 }
 
-static double
-get_now (void)
+double
+deratectl_get_now (void)
 {
   return (double)g_get_real_time () / G_USEC_PER_SEC;
 }
@@ -139,7 +139,7 @@ char *
 deratectl_format_instant (double unix_seconds)
 {
   g_autoptr (GDateTime) instant = g_date_time_new_from_unix_local ((gint64)unix_seconds);
-  gboolean near = get_now () - unix_seconds < 12 * 3600;
+  gboolean near = deratectl_get_now () - unix_seconds < 12 * 3600;
 
   if (instant == NULL)
     return g_strdup ("?");
@@ -149,5 +149,23 @@ deratectl_format_instant (double unix_seconds)
 char *
 deratectl_format_since (double unix_seconds)
 {
-  return deratectl_format_span (get_now () - unix_seconds);
+  return deratectl_format_span (deratectl_get_now () - unix_seconds);
+}
+
+const char *
+deratectl_dict_text (GVariant *dict, const char *key)
+{
+  const char *text = "";
+
+  g_variant_lookup (dict, key, "&s", &text);
+  return text;
+}
+
+guint64
+deratectl_dict_count (GVariant *dict, const char *key)
+{
+  guint64 count = 0;
+
+  g_variant_lookup (dict, key, "t", &count);
+  return count;
 }

@@ -38,12 +38,6 @@ typedef struct
   guint pause;
 } Watch;
 
-static double
-get_now (void)
-{
-  return (double)g_get_real_time () / G_USEC_PER_SEC;
-}
-
 static JsonObject *
 get_status (Watch *watch)
 {
@@ -115,7 +109,7 @@ static void
 draw_screen (Watch *watch)
 {
   g_autoptr (GString) page = g_string_new (NULL);
-  g_autofree char *now = deratectl_format_instant (get_now ());
+  g_autofree char *now = deratectl_format_instant (deratectl_get_now ());
   guint width = 80;
   guint height = 24;
 
@@ -132,7 +126,7 @@ static void
 print_block (Watch *watch)
 {
   g_autoptr (GString) page = g_string_new (NULL);
-  g_autofree char *now = deratectl_format_instant (get_now ());
+  g_autofree char *now = deratectl_format_instant (deratectl_get_now ());
   guint width = 0;
 
   deratectl_terminal_get_size (&width, NULL);
@@ -235,7 +229,7 @@ on_answer (GObject *source, GAsyncResult *result, gpointer data)
       g_free (watch->trouble);
       watch->trouble = deratectl_clean (error->message);
       if (watch->silent_since == 0)
-        watch->silent_since = get_now ();
+        watch->silent_since = deratectl_get_now ();
     }
   show (watch);
   if (reply == NULL && watch->pause == 0)
@@ -296,7 +290,7 @@ on_gone (gpointer data)
 
   forget_incarnation (watch);
   watch->gone = TRUE;
-  watch->silent_since = get_now ();
+  watch->silent_since = deratectl_get_now ();
   g_clear_pointer (&watch->trouble, g_free);
   show (watch);
 }

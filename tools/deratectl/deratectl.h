@@ -166,8 +166,16 @@ gboolean deratectl_terminal_get_size (guint *width,
                                       guint *height);
 DeratectlColour deratectl_level_colour (const char *level);
 DeratectlColour deratectl_status_colour (const char *status);
+double deratectl_get_now (void); /* seconds since 1970 */
 char *deratectl_format_span (double seconds);
 char *deratectl_format_instant (double unix_seconds);
 char *deratectl_format_since (double unix_seconds);
+
+/* A member of an a{sv}; empty or 0 where a newer or older program has none
+ * of that type. */
+const char *deratectl_dict_text (GVariant   *dict,
+                                 const char *key);
+guint64 deratectl_dict_count (GVariant   *dict,
+                              const char *key);
 
 G_END_DECLS
