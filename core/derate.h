@@ -19,6 +19,7 @@
 #include <derate-degradation-manager.h>
 #include <derate-enum-types.h>
 #include <derate-degradation-manager.h>
+#include <derate-env.h>
 #include <derate-error.h>
 #include <derate-fallback-chain.h>
 #include <derate-fallback-cycle.h>
@@ -41,6 +42,7 @@
 #include <derate-json.h>
 #include <derate-level.h>
 #include <derate-log-writer.h>
+#include <derate-log.h>
 #include <derate-manual-clock.h>
 #include <derate-metrics-collector.h>
 #include <derate-metrics-registry.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-env-private.h"
+#include "derate-env.h"
 
 #include <math.h>
 
@@ -24,6 +24,22 @@ get_text (const char *name)
   return text != NULL && *text != '\0' ? text : NULL;
 }
 
+/**
+ * derate_env_get_boolean:
+ * @name: a variable of the environment, such as `ENABLE_QUERY_LOGGING`
+ * @fallback: what it is while the variable is unset or empty
+ * @value: (out): what it is; left alone on an error
+ * @error: return location for an error
+ *
+ * Reads a switch from the environment: `true`, `false`, `1`, `0`, `yes`, `no`, `on` or `off`, in
+ * any case. A plugin that has a variable of its own is refused by name like Derate's are.
+ * May be called from any thread, as long as none changes the environment.
+ *
+ * Returns: %FALSE with %DERATE_ERROR_INVALID_CONFIG, which names the variable and its text, where
+ *   that is something else
+ *
+ * Since: 1.0
+ */
 gboolean
 derate_env_get_boolean (const char *name, gboolean fallback, gboolean *value, GError **error)
 {
@@ -45,6 +61,23 @@ derate_env_get_boolean (const char *name, gboolean fallback, gboolean *value, GE
   return FALSE;
 }
 
+/**
+ * derate_env_get_number:
+ * @name: a variable of the environment, such as `SLOW_QUERY_THRESHOLD_MS`
+ * @fallback: what it is while the variable is unset or empty
+ * @minimum: the least it may be
+ * @maximum: the most it may be
+ * @value: (out): what it is; left alone on an error
+ * @error: return location for an error
+ *
+ * Reads a number from the environment: decimal, with a dot whatever the locale, without a unit.
+ * May be called from any thread, as long as none changes the environment.
+ *
+ * Returns: %FALSE with %DERATE_ERROR_INVALID_CONFIG, which names the variable, its text and the
+ *   bounds, where that is no number or not within them
+ *
+ * Since: 1.0
+ */
 gboolean
 derate_env_get_number (const char *name,
                        double fallback,

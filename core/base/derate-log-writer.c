@@ -14,7 +14,7 @@
 
 /* What these hold is a number, and written as one. */
 static const char *const numbers[] = { DERATE_FIELD_FAILURE_COUNT, DERATE_FIELD_FAILURE_THRESHOLD,
-                                       DERATE_FIELD_COUNT, "PRIORITY" };
+                                       DERATE_FIELD_COUNT, DERATE_FIELD_DURATION_MS, "PRIORITY" };
 
 /* The field as text that is UTF-8 and has no secret; NULL where it is not there. */
 static char *
@@ -135,9 +135,9 @@ is_ours (const GLogField *field)
  *
  * A line has the fields of the record, their names in small letters: `event` and `component` first,
  * null where there is none, `timestamp`, in UTC, last. `failure_count`, `failure_threshold`,
- * `count` and `priority` are numbers. Secrets are masked, and what is not UTF-8 is replaced.
- * Records of level %G_LOG_LEVEL_INFO and graver are always written, those of %G_LOG_LEVEL_DEBUG
- * when `G_MESSAGES_DEBUG` asks for their domain. May be called from any thread.
+ * `count`, `duration_ms` and `priority` are numbers. Secrets are masked, and what is not UTF-8 is
+ * replaced. Records of level %G_LOG_LEVEL_INFO and graver are always written, those of
+ * %G_LOG_LEVEL_DEBUG when `G_MESSAGES_DEBUG` asks for their domain. May be called from any thread.
  *
  * Returns: %G_LOG_WRITER_HANDLED, or what g_log_writer_default () said
  *

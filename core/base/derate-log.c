@@ -3,7 +3,7 @@
 
 #include <stdarg.h>
 
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-names-private.h"
 #include "derate-redact.h"
 
@@ -33,10 +33,9 @@ static const struct
   { DERATE_EVENT_PLUGIN_FAILED, "1137072b232845f68ceafa207a9e4faa" },
   { DERATE_EVENT_CONFIG_REFUSED, "79a0b03a696944cf90d2c7831a582492" },
   { DERATE_EVENT_COLLECTOR_FAILED, "dddb3fce9437474282508193bd951d6e" },
+  { DERATE_EVENT_SLOW_QUERY, "6cc9bb7f365040dd8e708e55b59e2a69" },
+  { DERATE_EVENT_QUERY, "6acb2bed7d614d7ebb74ec6904e2c5b7" },
 };
-
-/* PRIORITY, GLIB_DOMAIN, MESSAGE, MESSAGE_ID, EVENT, COMPONENT, and what the caller adds. */
-#define MAX_FIELDS 24
 
 static const char *(*get_request_id) (void); /* atomic */
 
@@ -94,49 +93,85 @@ priority_of (GLogLevelFlags level)
 }
 
 static void
-add_field (GLogField *fields, gsize *n, const char *key, const char *value)
+add_field (GArray *fields, const char *key, const char *value)
 {
-  if (value != NULL && *n < MAX_FIELDS)
-    fields[(*n)++] = (GLogField){ key, value, -1 };
+  const GLogField field = { key, value, -1 };
+
+  if (value != NULL)
+    g_array_append_val (fields, field);
 }
 
+/* @text without what must stay secret; @texts owns it. */
+static const char *
+add_redacted (GPtrArray *texts, const char *text)
+{
+  char *redacted = text != NULL ? derate_redact (text) : NULL;
+
+  g_ptr_array_add (texts, redacted);
+  return redacted;
+}
+
+/**
+ * derate_log_event: (skip)
+ * @log_level: %G_LOG_LEVEL_WARNING for what somebody should see, %G_LOG_LEVEL_INFO for a line of
+ *   history; %G_LOG_LEVEL_ERROR aborts the program, as everywhere in GLib
+ * @event: the name of the event in snake_case, such as `slow_query`
+ * @component: (nullable): the service, breaker or pool that it is about
+ * @message: what a reader sees, whole: nothing is formatted
+ * @...: pairs of a field's name and its text, then %NULL; a pair whose text is %NULL is left out
+ *
+ * Logs one of Derate's structured events: for health checks, fallbacks and clients that are not
+ * part of the core, so that what happens to them stands in the log beside what it led to.
+ *
+ * The record has the fields `EVENT`, `COMPONENT`, `MESSAGE` and `PRIORITY`, `GLIB_DOMAIN` with the
+ * value `Derate`, `MESSAGE_ID` when the event is one of Derate's own, and `REQUEST_ID` when the
+ * thread works for a request. A plugin's event may bring a `MESSAGE_ID` of its own in the pairs.
+ * Names of fields are A–Z, 0–9 and `_`, as the journal wants them.
+ *
+ * |[<!-- language="C" -->
+ * derate_log_event (G_LOG_LEVEL_WARNING, "slow_query", "database", message,
+ *                   "DURATION_MS", "245.3", NULL);
+ * ]|
+ *
+ * Secrets in the message and in the texts are masked as by derate_redact (). Nothing is logged
+ * while the environment says `ENABLE_RESILIENCE_LOGGING=false`. Where the record goes is the
+ * program's choice (g_log_set_writer_func ()), so this runs its code: never call it under a lock.
+ * May be called from any thread.
+ *
+ * Since: 1.0
+ */
 void
-derate_log_event (GLogLevelFlags level,
+derate_log_event (GLogLevelFlags log_level,
                   const char *event,
                   const char *component,
                   const char *message,
                   ...)
 {
   g_autoptr (GPtrArray) texts = NULL;
-  GLogField fields[MAX_FIELDS];
-  gsize n = 0;
+  g_autoptr (GArray) fields = NULL;
   const char *key;
   va_list args;
+
+  g_return_if_fail (event != NULL);
+  g_return_if_fail (message != NULL);
 
   if (!is_enabled ())
     return;
 
   texts = g_ptr_array_new_with_free_func (g_free);
-  g_ptr_array_add (texts, derate_redact (message));
-  add_field (fields, &n, "PRIORITY", priority_of (level));
-  add_field (fields, &n, "GLIB_DOMAIN", G_LOG_DOMAIN);
-  add_field (fields, &n, "MESSAGE", g_ptr_array_index (texts, 0));
-  add_field (fields, &n, "MESSAGE_ID", find_message_id (event));
-  add_field (fields, &n, DERATE_FIELD_EVENT, event);
-  add_field (fields, &n, DERATE_FIELD_COMPONENT, component);
-  add_field (fields, &n, DERATE_FIELD_REQUEST_ID, derate_log_get_request_id ());
+  fields = g_array_new (FALSE, FALSE, sizeof (GLogField));
+  add_field (fields, "PRIORITY", priority_of (log_level));
+  add_field (fields, "GLIB_DOMAIN", G_LOG_DOMAIN);
+  add_field (fields, "MESSAGE", add_redacted (texts, message));
+  add_field (fields, "MESSAGE_ID", find_message_id (event));
+  add_field (fields, DERATE_FIELD_EVENT, event);
+  add_field (fields, DERATE_FIELD_COMPONENT, component);
+  add_field (fields, DERATE_FIELD_REQUEST_ID, derate_log_get_request_id ());
 
   va_start (args, message);
   while ((key = va_arg (args, const char *)) != NULL)
-    {
-      const char *value = va_arg (args, const char *);
-
-      if (value == NULL)
-        continue;
-      g_ptr_array_add (texts, derate_redact (value));
-      add_field (fields, &n, key, g_ptr_array_index (texts, texts->len - 1));
-    }
+    add_field (fields, key, add_redacted (texts, va_arg (args, const char *)));
   va_end (args);
 
-  g_log_structured_array (level, fields, n);
+  g_log_structured_array (log_level, (const GLogField *)(gpointer)fields->data, fields->len);
 }

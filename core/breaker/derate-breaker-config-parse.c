@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-error.h"
 #include "derate-names-private.h"
 #include "derate-time-span.h"

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-names-private.h"
 
 /* The window of a breaker, by count or by time or none, and what its rates demand. All of it is

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "derate-breaker-private.h"
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-error.h"
 #include "derate-names-private.h"
 

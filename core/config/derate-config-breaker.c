@@ -3,7 +3,7 @@
 
 #include "derate-config-private.h"
 #include "derate-enum-types.h"
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-error.h"
 #include "derate-names-private.h"
 

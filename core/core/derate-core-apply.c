@@ -9,13 +9,14 @@
 #include "derate-core-run-private.h"
 #include "derate-degradation-manager-private.h"
 #include "derate-enum-types.h"
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-error.h"
 #include "derate-log-private.h"
 #include "derate-names-private.h"
 #include "derate-service-private.h"
 
-static const char *const switches[] = { DERATE_ENV_ENABLE, DERATE_ENV_METRICS, DERATE_ENV_LOGGING };
+static const char *const switches[] = { DERATE_ENV_ENABLE, DERATE_ENV_METRICS, DERATE_ENV_LOGGING,
+                                        DERATE_ENV_QUERY_LOGGING };
 
 static const struct
 {
@@ -24,10 +25,9 @@ static const struct
   double minimum;
   double maximum;
 } numbers[] = {
-  { DERATE_ENV_MAX_RETRIES, 3, 0, G_MAXINT32 },
-  { DERATE_ENV_TIMEOUT, 30, 0, 365 * 86400.0 },
-  { DERATE_ENV_MONITORING_INTERVAL, 10, 0.01, 86400 },
-  { DERATE_ENV_ALERT_THRESHOLD, 0.8, 0, 1 },
+  { DERATE_ENV_MAX_RETRIES, 3, 0, G_MAXINT32 },        { DERATE_ENV_TIMEOUT, 30, 0, 365 * 86400.0 },
+  { DERATE_ENV_MONITORING_INTERVAL, 10, 0.01, 86400 }, { DERATE_ENV_ALERT_THRESHOLD, 0.8, 0, 1 },
+  { DERATE_ENV_SLOW_QUERY, 100, 0, 86400e3 },
 };
 
 /* Also what is read later, where nobody could be told, or not at all yet. */

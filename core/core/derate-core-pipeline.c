@@ -5,7 +5,7 @@
 
 #include "derate-breaker-policy.h"
 #include "derate-bulkhead.h"
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-error.h"
 #include "derate-fallback-policy.h"
 #include "derate-gate-policy-private.h"

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "derate-env-private.h"
+#include "derate-env.h"
 #include "derate-error.h"
 #include "derate-metric-family-private.h"
 #include "derate-metrics-registry-private.h"

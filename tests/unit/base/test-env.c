@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-env-private.h"
+#include "derate-env.h"
 
 #include <string.h>
 

@@ -30,6 +30,14 @@ static const Case cases[] = {
     "{\"event\":\"circuit_breaker_open\",\"component\":\"ai_providers_cb\",\"priority\":6,"
     "\"previous_state\":\"closed\",\"failure_count\":5,\"failure_threshold\":5,"
     "\"request_id\":\"r-1\"," TIME },
+  { "duration",
+    { { "EVENT", "slow_query", -1 },
+      { "COMPONENT", "database", -1 },
+      { "MESSAGE", "Slow query (245.3ms): SELECT 1", -1 },
+      { "DURATION_MS", "245.3", -1 } },
+    4,
+    "{\"event\":\"slow_query\",\"component\":\"database\","
+    "\"message\":\"Slow query (245.3ms): SELECT 1\",\"duration_ms\":245.3," TIME },
   { "no-event",
     { { "MESSAGE", "holds will not survive a restart", -1 } },
     1,

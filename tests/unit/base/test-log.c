@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "derate-log-private.h"
+#include "derate-log.h"
 
 #include <string.h>
 
@@ -60,7 +60,7 @@ test_message_ids (void)
     DERATE_EVENT_HOLD_TAKEN,       DERATE_EVENT_HOLD_RELEASED,  DERATE_EVENT_SERVICE_STATUS,
     DERATE_EVENT_FALLBACK_USED,    DERATE_EVENT_PLUGIN_LOADED,  DERATE_EVENT_PLUGIN_FAILED,
     DERATE_EVENT_CONFIG_REFUSED,   DERATE_EVENT_HOLDS_RELEASED, DERATE_EVENT_DRILL_STARTED,
-    DERATE_EVENT_DRILL_ENDED,
+    DERATE_EVENT_DRILL_ENDED,      DERATE_EVENT_SLOW_QUERY,     DERATE_EVENT_QUERY,
   };
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
@@ -75,6 +75,29 @@ test_message_ids (void)
       g_assert_cmpuint (strspn (id, "0123456789abcdef"), ==, 32);
       g_assert_true (g_hash_table_add (seen, g_strdup (id)));
     }
+}
+
+/* What a plugin logs: an event that this library has no id for, with as many fields as it likes. */
+static void
+test_foreign (void)
+{
+  derate_log_event (G_LOG_LEVEL_MESSAGE, "printer_jammed", "printer", "paper", "F1", "1", "F2", "2",
+                    "F3", "3", "F4", NULL, "F5", "5", "F6", "6", "F7", "7", "F8", "8", "F9", "9",
+                    "F10", "10", "F11", "11", "F12", "12", "F13", "13", "F14", "14", "F15", "15",
+                    "F16", "16", "F17", "17", "F18", "18", "F19", "19", "F20", "20", "F21",
+                    "http://u:pw@h/", "MESSAGE_ID", "0123456789abcdef0123456789abcdef", NULL);
+  g_assert_cmpstr (get ("PRIORITY"), ==, "5");
+  g_assert_cmpstr (get ("GLIB_DOMAIN"), ==, "Derate");
+  g_assert_cmpstr (get ("EVENT"), ==, "printer_jammed");
+  g_assert_cmpstr (get ("MESSAGE_ID"), ==, "0123456789abcdef0123456789abcdef");
+  g_assert_cmpstr (get ("F1"), ==, "1");
+  g_assert_false (g_hash_table_contains (last, "F4"));
+  g_assert_cmpstr (get ("F5"), ==, "5");
+  g_assert_cmpstr (get ("F20"), ==, "20");
+  g_assert_cmpstr (get ("F21"), ==, "http://u:***@h/");
+
+  derate_log_event (G_LOG_LEVEL_MESSAGE, "printer_jammed", "printer", "paper", NULL);
+  g_assert_false (g_hash_table_contains (last, "MESSAGE_ID"));
 }
 
 /* The variable is read once, so a process of its own shows it. */
@@ -101,6 +124,7 @@ main (int argc, char **argv)
   g_log_set_writer_func (keep_event, NULL, NULL);
   g_test_add_func ("/log/fields", test_fields);
   g_test_add_func ("/log/message-ids", test_message_ids);
+  g_test_add_func ("/log/foreign", test_foreign);
   g_test_add_func ("/log/disabled", test_disabled);
   result = g_test_run ();
   g_clear_pointer (&last, g_hash_table_unref);
