@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent-ai.h"
 
-#include <json-glib/json-glib.h>
-#include <libsoup/soup.h>
 #include <math.h>
+
+#include "agent-json.h"
 
 /* A longer answer is none to a question about one price. */
 #define MAX_ANSWER (64 * 1024)
@@ -113,22 +113,17 @@ make_question (const char *item, double price)
   return g_bytes_new_take (text, strlen (text));
 }
 
-/* A server may answer anything at all. */
-static JsonNode *
-parse (const char *text)
-{
-  return derate_json_is_shallow (text) ? json_from_string (text, NULL) : NULL;
-}
-
-/* The price in `choices[0].message.content`, which is JSON in JSON; NAN for anything else. */
+/* The price in `choices[0].message.content`, which is JSON in JSON; NAN for anything else: a server
+ * may answer anything at all. */
 static double
 price_from_answer (const char *text)
 {
-  g_autoptr (JsonNode) answer = parse (text);
+  g_autoptr (JsonNode) answer = agent_json_parse (text);
   g_autoptr (JsonNode) contents = NULL;
   g_autoptr (JsonNode) price = NULL;
   JsonArray *found;
   JsonNode *member;
+  double number;
 
   if (answer == NULL)
     return NAN;
@@ -137,16 +132,11 @@ price_from_answer (const char *text)
   if (found == NULL || json_array_get_length (found) != 1 ||
       json_node_get_value_type (json_array_get_element (found, 0)) != G_TYPE_STRING)
     return NAN;
-  price = parse (json_array_get_string_element (found, 0));
+  price = agent_json_parse (json_array_get_string_element (found, 0));
   if (price == NULL || !JSON_NODE_HOLDS_OBJECT (price))
     return NAN;
   member = json_object_get_member (json_node_get_object (price), "price");
-  /* A text would read as 0. */
-  if (member == NULL || !JSON_NODE_HOLDS_VALUE (member) ||
-      (json_node_get_value_type (member) != G_TYPE_INT64 &&
-       json_node_get_value_type (member) != G_TYPE_DOUBLE))
-    return NAN;
-  return json_node_get_double (member);
+  return agent_json_get_number (member, &number) ? number : NAN;
 }
 
 static void

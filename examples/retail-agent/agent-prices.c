@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "agent.h"
+#include "agent-reply.h"
 
 /* GET /prices/ID: the database, else a copy of what it said, else an honest no. */
 

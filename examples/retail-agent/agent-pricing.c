@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <json-glib/json-glib.h>
-
-#include "agent.h"
+#include "agent-json.h"
+#include "agent-reply.h"
 
 /* POST /ai/pricing {item, price}: the model's price; where there is none, what the configuration
  * names for it: the rule's. */
@@ -49,27 +48,15 @@ on_priced (GObject *source, GAsyncResult *result, gpointer data)
 static gboolean
 read_request (SoupServerMessage *message, Pricing *pricing)
 {
-  SoupMessageBody *body = soup_server_message_get_request_body (message);
-  g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
-  g_autofree char *text = g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
-  g_autoptr (JsonNode) node = derate_json_is_shallow (text) ? json_from_string (text, NULL) : NULL;
-  JsonNode *item;
-  JsonNode *price;
+  g_autoptr (JsonNode) node = agent_json_read_object (message);
+  JsonObject *object = node != NULL ? json_node_get_object (node) : NULL;
+  const char *item = object != NULL ? agent_json_get_text (object, "item") : NULL;
 
-  if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node))
+  if (item == NULL ||
+      !agent_json_get_number (json_object_get_member (object, "price"), &pricing->price))
     return FALSE;
-  item = json_object_get_member (json_node_get_object (node), "item");
-  price = json_object_get_member (json_node_get_object (node), "price");
-  if (item == NULL || json_node_get_value_type (item) != G_TYPE_STRING || price == NULL ||
-      !JSON_NODE_HOLDS_VALUE (price) ||
-      (json_node_get_value_type (price) != G_TYPE_INT64 &&
-       json_node_get_value_type (price) != G_TYPE_DOUBLE))
-    return FALSE;
-  pricing->item = json_node_dup_string (item);
-  pricing->price = json_node_get_double (price);
-  /* An escape such as \ud800 alone is no text, whatever the parser says. */
-  return g_utf8_validate (pricing->item, -1, NULL) && pricing->price >= 0 &&
-         pricing->price <= AGENT_PRICE_MAX;
+  pricing->item = g_strdup (item);
+  return pricing->price >= 0 && pricing->price <= AGENT_PRICE_MAX;
 }
 
 static void

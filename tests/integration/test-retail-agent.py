@@ -27,6 +27,10 @@ BAD_BODIES = ("", "{", "[]", "null", '"x"', "{}", '{"item":"x"}', '{"price":1}',
               '{"item":"x","price":null}', '{"item":"x","price":1e400}', '{"item":null,"price":1}',
               '{"item":["x"],"price":1}', '{"item":"x","price":{}}', "\xff\xfe",
               '{"item":"\\ud800x","price":1}', '{"item":"x","price":1.7e308}',
+              # The parser would read 8, 16, a half, “a” and “x”.
+              '{"item":"x","price":010}', '{"item":"x","price":0x10}',
+              '{"item":"x","price":.5}', '{"item":"a\\u0000b","price":1}',
+              '{"item":"\\x","price":1}', '{"item":"x","price":99999999999999999999999}',
               '{"item":"x","price":1,"z":' + "[" * 20000 + "]" * 20000 + "}")
 
 
