@@ -8,12 +8,12 @@ tests/bench/instructions.tsv keeps are what a change is judged by.
 import concurrent.futures
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import time
 
 import checkout
+import npm
 
 BENCH = checkout.ROOT / "tests" / "bench"
 BUILD = checkout.ROOT / "build" / "bench"
@@ -82,30 +82,11 @@ def compare_instructions(name, counted):
 # Peers
 
 
-def install_peers():
-    """Whether they are there. What npm says of an update is not asked for."""
-    folder = BUILD / "peers"
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = (BENCH / "peers" / "package.json").read_bytes()
-    package = folder / "package.json"
-    if not (folder / "node_modules").is_dir() or package.read_bytes() != wanted:
-        shutil.rmtree(folder / "node_modules", ignore_errors=True)
-        package.write_bytes(wanted)
-        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-package-lock",
-                               "--no-audit", "--no-fund", "--no-update-notifier"], cwd=folder,
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            shutil.rmtree(folder / "node_modules", ignore_errors=True)
-            print(f"derate: no peers, npm failed:\n{done.stderr}", file=sys.stderr)
-            return None
-    return folder
-
-
 def measure_peers(name):
     """{case: [(ns, peer), fastest first]}"""
     script = BENCH / "peers" / f"{name}.mjs"
     program = BUILD / "tests" / "bench" / f"peer-{name}"
-    folder = install_peers() if script.exists() else None
+    folder = npm.install(script.parent, BUILD / "peers") if script.exists() else None
     lines = output_of("node", script, cwd=folder).stdout.splitlines() if folder else []
     lines += output_of(program).stdout.splitlines() if program.exists() else []
     peers = {}

@@ -25,7 +25,7 @@ fi
 
 "$scripts/install.sh" run bench
 # A Node that does not come from Debian brings its own npm.
-[ ! -f "tests/bench/peers/$name.mjs" ] || command -v npm > /dev/null || "$scripts/install.sh" peers
+[ ! -f "tests/bench/peers/$name.mjs" ] || command -v npm > /dev/null || "$scripts/install.sh" npm
 export CC=gcc
 "$scripts/build.sh" bench -Dbench=true -Dtests=false -Dexamples=false -Dintrospection=disabled
 exec /usr/bin/python3 "$scripts/bench.py" "$name" "${tsv[@]}"

@@ -19,7 +19,7 @@ valgrind=(valgrind libc6-dbg)
 check=(clang-format-14 shellcheck cppcheck)
 bench=(valgrind libc6-dbg prometheus-cpp-dev)
 page=(chromium fonts-dejavu-core)
-peers=(nodejs npm)
+npm=(nodejs npm)
 }
 
 wanted=()

@@ -30,8 +30,13 @@ done
 sets=(run test)
 [ "$kind" = gcc ] || sets+=("$kind")
 # Suites that need more, and are not part of a run without a name.
-[ "${suite[0]:-}" != page ] || sets+=(page)
+if [ "${suite[0]:-}" = page ]; then
+  sets+=(page)
+  # A Node that does not come from Debian brings its own npm.
+  command -v npm > /dev/null || sets+=(npm)
+fi
 "$scripts/install.sh" "${sets[@]}"
+[ "${suite[0]:-}" != page ] || /usr/bin/python3 "$scripts/npm.py" tests/page build/page
 promtool=$("$scripts/promtool.sh")
 export PATH=$PATH:$promtool
 
