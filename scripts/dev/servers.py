@@ -4,13 +4,13 @@
 
   servers.py serve --scratch DIR [--control] [NAME ...]
                                postgresql redis s3 openai dbus, which are all started when none is
-                               named, and apache
+                               named, apache, and standby, which follows postgresql
 
 Prints `NAME ready URI` for each, then `ready`. The keys that the backends ask for are written to
 DIR/environment. Then takes commands, one a line, on standard input and, with --control, on the unix
 socket that `control ready PATH` names:
 
-  stop|start|freeze|thaw|status NAME        answered by `ok NAME ...` or `error ...`
+  stop|start|freeze|thaw|status|promote NAME    answered by `ok NAME ...` or `error ...`
 
 Ends everything, and removes what it made, at the end of standard input and on TERM, INT and HUP.
 
@@ -35,7 +35,7 @@ from private_servers.process import Failed
 from private_servers.server import CREDENTIALS
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-COMMANDS = ("stop", "start", "freeze", "thaw", "status")
+COMMANDS = ("stop", "start", "freeze", "thaw", "status", "promote")
 
 
 class Ended(BaseException):
@@ -81,6 +81,8 @@ class Servers:
     def __init__(self, names, scratch, runtime, control):
         self.selector = selectors.DefaultSelector()
         self.servers = {name: KINDS[name](scratch, runtime) for name in names}
+        if "standby" in names:
+            self.servers["standby"].follow(self.servers["postgresql"])
         if control:
             self.listen(runtime / "control")
         text = "".join(f"{key}={value}\n" for key, value in CREDENTIALS.items())
@@ -95,14 +97,22 @@ class Servers:
         print(f"control ready {control}", flush=True)
 
     def start(self):
-        """PostgreSQL's cluster takes the longest to make; the others start meanwhile."""
-        for server in sorted(self.servers.values(), key=lambda each: each.name == "postgresql"):
+        """PostgreSQL's cluster takes the longest to make; the others start meanwhile. A standby is
+        a copy of one that answers."""
+        standby = [self.servers[name] for name in ("standby",) if name in self.servers]
+        others = [server for server in self.servers.values() if server not in standby]
+        self.start_all(sorted(others, key=lambda each: each.name == "postgresql"))
+        self.start_all(standby)
+        print("ready", flush=True)
+
+    @staticmethod
+    def start_all(servers):
+        for server in servers:
             server.prepare()
             server.launch()
-        for server in self.servers.values():
+        for server in servers:
             server.wait_ready()
             print(f"{server.name} ready {server.uri}", flush=True)
-        print("ready", flush=True)
 
     def answer(self, words):
         if len(words) != 2 or words[0] not in COMMANDS:
@@ -208,6 +218,8 @@ def main():
     unknown = [name for name in names if name not in KINDS]
     if unknown:
         parser.error(f"no such server: {unknown[0]}")
+    if "standby" in names and "postgresql" not in names:
+        parser.error("standby follows postgresql, which is not named")
     scratch = Scratch(options.scratch, names)
     process.adopt_orphans()
     for number in ENDING:

@@ -141,6 +141,30 @@ class ServersTest(unittest.TestCase):
         self.assertEqual(client.stdout.readline(), "thawed\n")
         client.communicate()
 
+    def test_a_standby_follows_and_is_promoted(self):
+        run = self.run_servers("postgresql", "standby")
+        primary, standby = run.uris["postgresql"], run.uris["standby"]
+        self.assertEqual(psql(primary, "create table t as select 7 as n").returncode, 0)
+        process.wait_until(lambda: psql(standby, "select n from t").stdout == "7\n", 10, "streaming")
+        self.assertIn("read-only transaction", psql(standby, "insert into t values (8)").stderr)
+        self.assertEqual(run.ask("promote postgresql"), "error postgresql is no standby")
+        self.assertEqual(run.ask("freeze standby"), "ok standby frozen")
+        self.assertEqual(run.ask("thaw standby"), "ok standby running")
+        self.assertEqual(run.ask("stop postgresql"), "ok postgresql stopped")
+        self.assertEqual(psql(standby, "select n from t").stdout, "7\n")
+        self.assertEqual(run.ask("promote standby"), f"ok standby promoted {standby}")
+        self.assertEqual(psql(standby, "insert into t values (8)").stdout, "INSERT 0 1\n")
+        self.assertEqual(run.ask("stop standby"), "ok standby stopped")
+        self.assertEqual(run.ask("start standby"), f"ok standby running {standby}")
+        self.assertEqual(psql(standby, "select pg_is_in_recovery()").stdout, "f\n")
+
+    def test_a_standby_needs_whom_it_follows(self):
+        done = subprocess.run(["/usr/bin/python3", str(SERVERS), "serve", "--scratch",
+                               str(self.scratch), "standby"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=30)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("standby follows postgresql, which is not named", done.stderr)
+
     def test_stop_ends_a_frozen_one(self):
         run = self.run_servers("postgresql", "redis")
         for name in ("postgresql", "redis"):

@@ -23,10 +23,14 @@ full_page_writes = off
 shared_buffers = 16MB
 dynamic_shared_memory_type = mmap
 max_connections = 60
-max_wal_senders = 0
-wal_level = minimal
+max_wal_senders = {senders}
+wal_level = {wal}
 autovacuum = off
 logging_collector = off
+"""
+FOLLOWING = """
+primary_conninfo = 'host={primary.socket} port={primary.port.number} user={primary.user}'
+wal_retrieve_retry_interval = 100ms
 """
 
 
@@ -63,11 +67,12 @@ class PostgreSQL(Server):
     name = "postgresql"
     stop_signal = signal.SIGQUIT  # ends every session at once and removes its shared memory
     user = "derate"
+    followed = False  # by a standby
 
     def __init__(self, scratch, runtime):
         super().__init__(scratch, runtime)
         self.port = port.take()
-        self.socket = runtime / "pg"
+        self.socket = runtime / self.name
         self.socket.mkdir()
         if os.geteuid() == 0:
             self.become_postgres()
@@ -81,7 +86,7 @@ class PostgreSQL(Server):
         self.identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         if not reachable(self.folder.resolve(), user):
             self.folder.rmdir()
-            self.folder = self.runtime / "pgdata"
+            self.folder = self.runtime / f"{self.name}-data"
             self.folder.mkdir()
         for folder in (self.folder, self.socket):
             os.chown(folder, user.pw_uid, user.pw_gid)
@@ -99,8 +104,13 @@ class PostgreSQL(Server):
     def prepare(self):
         self.run(find_program("initdb", *programs()), "--pgdata", str(self.data), "--no-sync",
                  "--username", self.user, "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
+        self.add_settings(SETTINGS)
+
+    def add_settings(self, text, **more):
         with open(self.data / "postgresql.auto.conf", "a", encoding="utf-8") as file:
-            file.write(SETTINGS.format(port=self.port.number, socket=self.socket))
+            file.write(text.format(port=self.port.number, socket=self.socket,
+                                   senders=4 if self.followed else 0,
+                                   wal="replica" if self.followed else "minimal", **more))
 
     def command(self):
         return [find_program("postgres", *programs()), "-D", str(self.data)]
@@ -123,3 +133,31 @@ class PostgreSQL(Server):
             self.run(find_program("createdb", *programs()), "--host", str(self.socket), "--port",
                      str(self.port.number), "--username", self.user, "shop")
             marker.touch()
+
+
+class Standby(PostgreSQL):
+    """A copy of the primary, which it follows by streaming; it answers reads. `promote` makes it a
+    primary of its own."""
+
+    name = "standby"
+    usual = False
+    primary = None
+
+    def follow(self, primary):
+        """Before the primary is prepared; this one is prepared once the primary answers."""
+        self.primary = primary
+        primary.followed = self.followed = True
+
+    def prepare(self):
+        self.run(find_program("pg_basebackup", *programs()), "--pgdata", str(self.data), "--no-sync",
+                 "--host", str(self.primary.socket), "--port", str(self.primary.port.number),
+                 "--username", self.user, "--checkpoint=fast", "--wal-method=stream")
+        self.add_settings(SETTINGS + FOLLOWING, primary=self.primary)
+        (self.data / "standby.signal").touch()
+        (self.folder / "shop").touch()
+
+    def promote(self):
+        self.must_live()
+        self.run(find_program("pg_ctl", *programs()), "promote", "--pgdata", str(self.data),
+                 "--wait", "--timeout", str(START_SECONDS))
+        return f"promoted {self.uri}"

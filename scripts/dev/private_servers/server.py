@@ -120,6 +120,9 @@ class Server:
             process.send(pid, signal.SIGKILL)
         process.wait_until(lambda: all(process.is_stopped(pid) for pid in members), 5, self.name)
 
+    def promote(self):
+        raise Failed(f"{self.name} is no standby")
+
     def freeze(self):
         if not self.alive():
             raise Failed(f"{self.name} is not running")
