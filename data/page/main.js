@@ -6,7 +6,7 @@ import { clockTime, span, tick } from "./format.js";
 import { forgetAnnounced, showLevel, summarize } from "./level.js";
 import { startServices, showServices } from "./services.js";
 import {
-  showBreakers, showDrills, showFallbacks, showFeatures, showHistory, showHolds, showQueues,
+  showBreakers, showDrills, showFallbacks, showFeatures, showHistory, showHolds,
 } from "./sections.js";
 import { Source } from "./source.js";
 
@@ -31,7 +31,6 @@ function onState({ status, breakers, metrics, details }) {
   showBreakers(breakers);
   showFeatures(status);
   showFallbacks(metrics);
-  showQueues(metrics);
   showHistory(status);
   tick();
 }

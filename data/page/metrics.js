@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What /metrics says of answers, fallbacks and queues. A configuration may put a prefix in front of
+// What /metrics says of answers and fallbacks. A configuration may put a prefix in front of
 // each name and call the label of the breaker otherwise.
 
-const SERIES = /^(\w*?)(circuit_breaker_fallback_used_total|degradation_answers_total|fallback_queue_depth|fallback_queue_oldest_age_seconds|fallback_queue_dead_letters_total)\{(.*)\} (\S+)/;
+const SERIES = /^(\w*?)(circuit_breaker_fallback_used_total|degradation_answers_total)\{(.*)\} (\S+)/;
 
 function readLabels(text) {
   const labels = {};
@@ -17,7 +17,7 @@ function nameOf(labels) {
 }
 
 export function readMetrics(text) {
-  const found = { answers: { real: 0, fallback: 0, refused: 0 }, fallbacks: [], queues: new Map() };
+  const found = { answers: { real: 0, fallback: 0, refused: 0 }, fallbacks: [] };
   for (const line of text.split("\n")) {
     const match = SERIES.exec(line);
     if (match === null)
@@ -27,13 +27,8 @@ export function readMetrics(text) {
     const value = Number(number);
     if (name === "degradation_answers_total") {
       found.answers[labels.source] = (found.answers[labels.source] ?? 0) + value;
-    } else if (name === "circuit_breaker_fallback_used_total") {
-      if (value > 0)
-        found.fallbacks.push({ name: nameOf(labels), strategy: labels.strategy, reason: labels.reason, count: value });
-    } else {
-      const queue = found.queues.get(labels.queue) ?? {};
-      queue[name.replace(/^fallback_queue_/, "")] = value;
-      found.queues.set(labels.queue, queue);
+    } else if (value > 0) {
+      found.fallbacks.push({ name: nameOf(labels), strategy: labels.strategy, reason: labels.reason, count: value });
     }
   }
   return found;

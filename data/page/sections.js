@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Holds, drills, breakers, features, fallbacks, queues and history.
+// Holds, drills, breakers, features, fallbacks and history.
 
 import { byId, make, show, setText, chip, table } from "./dom.js";
-import { at, since, left, span, count, percent, plural } from "./format.js";
+import { at, since, left, count, percent, plural } from "./format.js";
 
 const HISTORY = 20;
 const FEW = 8;
@@ -112,15 +112,6 @@ export function showFallbacks(metrics) {
       { title: "Service" }, { title: "Fallback" }, { title: "Because" }, { title: "Times", kind: "number" },
     ], used.map((one) => [one.name, one.strategy, one.reason, count(one.count)]))
       : make("p", { class: "quiet" }, "No fallback has been used since the start."));
-}
-
-export function showQueues(metrics) {
-  const queues = metrics !== null ? [...metrics.queues] : [];
-  fill("queues", queues.length > 0, table("Queues", [
-    { title: "Queue" }, { title: "Waiting", kind: "number" }, { title: "Oldest", kind: "number" },
-    { title: "Given up", kind: "number" },
-  ], queues.map(([name, queue]) => [name, count(queue.depth ?? 0),
-    queue.oldest_age_seconds > 0 ? span(queue.oldest_age_seconds) : "–", count(queue.dead_letters_total ?? 0)])));
 }
 
 export function showHistory(status) {

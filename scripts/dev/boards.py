@@ -382,33 +382,9 @@ def database():
                  "Connections, queries, and whether writes are let through.", rows)
 
 
-def queue():
-    each = "{{queue}} {{instance}}"
-    rows = [
-        [now("Waiting", [("fallback_queue_depth{$S}", each)], width=6),
-         now("Oldest", [("fallback_queue_oldest_age_seconds{$S}", each)], width=6, unit="s",
-             thresholds=((None, "green"), (300, "yellow"), (900, "red"))),
-         now("Full", [("fallback_queue_bytes{$S} / fallback_queue_max_bytes{$S}", each + " bytes"),
-                      ("fallback_queue_depth{$S} / fallback_queue_max_depth{$S}", each + " count")],
-             width=6, unit="percentunit", thresholds=WARN),
-         now("Dead letters", [("sum by (queue) (increase(fallback_queue_dead_letters_total{$S}"
-                               "[$__range]))", "{{queue}}")], width=6, thresholds=BAD)],
-        [lines("Waiting", [("fallback_queue_depth{$S}", each)]),
-         lines("Bytes", [("fallback_queue_bytes{$S}", each)], unit="bytes")],
-        [lines("Age of the oldest", [("fallback_queue_oldest_age_seconds{$S}", each)], unit="s"),
-         lines("In and out", [("sum by (queue) (rate(fallback_queue_enqueued_total{$S}$R))",
-                               "{{queue}} in"),
-                              ("sum by (queue) (rate(fallback_queue_replayed_total{$S}$R))",
-                               "{{queue}} replayed"),
-                              ("sum by (queue) (rate(fallback_queue_dead_letters_total{$S}$R))",
-                               "{{queue}} given up")], unit="ops")],
-    ]
-    return board("queue", "Queue", "Work that was accepted for later, and when it was done.", rows)
-
-
 def main():
     wrong = []
-    for make in (breakers, levels, fallbacks, database, queue):
+    for make in (breakers, levels, fallbacks, database):
         path = FOLDER / f"derate-{make.__name__}.json"
         text = json.dumps(make(), indent=1) + "\n"
         if sys.argv[1:] != ["--check"]:

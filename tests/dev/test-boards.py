@@ -13,7 +13,7 @@ from promql import BUILT_IN, VARIABLE, fill
 
 FOLDER = promql.ROOT / "data" / "grafana"
 WRITER = promql.ROOT / "scripts" / "dev" / "boards.py"
-NAMES = ["breakers", "database", "fallbacks", "levels", "queue"]
+NAMES = ["breakers", "database", "fallbacks", "levels"]
 VARIABLES = ["datasource", "prefix", "label", "job", "instance"]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
