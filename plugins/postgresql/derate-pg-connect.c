@@ -193,6 +193,7 @@ opening_looked_up (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   if (addresses == NULL)
     {
+      g_prefix_error (&error, "cannot connect: ");
       opening_attempt_failed (task, g_steal_pointer (&error));
       return;
     }

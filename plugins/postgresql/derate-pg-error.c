@@ -3,7 +3,10 @@
 
 #include <derate-redact.h>
 #include <errno.h>
+#include <gio/gio.h>
 #include <string.h>
+
+#define CANNOT_CONNECT "cannot connect: "
 
 /* clang-format off */
 static const struct
@@ -37,6 +40,14 @@ static const struct
   { ETIMEDOUT,    DERATE_PG_ERROR_CONNECT_TIMEOUT },
 };
 /* clang-format on */
+
+/* What derate_pg_error_is_failure () says of each, but for those that it looks at more closely. */
+static const guint failures = 1u << DERATE_PG_ERROR_FAILED | 1u << DERATE_PG_ERROR_CONFIG |
+                              1u << DERATE_PG_ERROR_CONNECT_REFUSED |
+                              1u << DERATE_PG_ERROR_CONNECT_TIMEOUT | 1u << DERATE_PG_ERROR_AUTH |
+                              1u << DERATE_PG_ERROR_TOO_MANY_CONNECTIONS |
+                              1u << DERATE_PG_ERROR_NOT_READY | 1u << DERATE_PG_ERROR_RESOURCES |
+                              1u << DERATE_PG_ERROR_CLOSED | 1u << DERATE_PG_ERROR_TIMED_OUT;
 
 DeratePgError
 derate_pg_error_from_sqlstate (const char *sqlstate)
@@ -108,7 +119,7 @@ derate_pg_error_from_connect (const char *text)
   code = state != NULL ? derate_pg_error_from_sqlstate (state) : code_from_text (text);
   if (code == DERATE_PG_ERROR_CLOSED)
     code = DERATE_PG_ERROR_NOT_READY;
-  return g_error_new (DERATE_PG_ERROR, code, "cannot connect: %s", line);
+  return g_error_new (DERATE_PG_ERROR, code, CANNOT_CONNECT "%s", line);
 }
 
 GError *
@@ -151,6 +162,44 @@ derate_pg_error_get_sqlstate (const GError *error)
   g_return_val_if_fail (error != NULL && error->domain == DERATE_PG_ERROR, NULL);
 
   return find_sqlstate (error->message);
+}
+
+/**
+ * derate_pg_error_is_failure:
+ * @error: an error of this client, of any domain
+ *
+ * Whether @error says that the database is not well, as a circuit breaker wants to know: nobody
+ * answers, no answer in time (by the server's own `statement_timeout` too, SQLSTATE 57014), it
+ * refuses sessions, has run out of something (class 53), goes away (57P) or the session broke (08).
+ * A statement that is refused for what it says is not, nor is a serialization failure or a deadlock
+ * (40001, 40P01): try again; nor a write where nothing can be written (25006): read elsewhere; nor
+ * what was cancelled, or refused by a limit of the caller's. A pool in which no session became free
+ * in time was busy, unless the error tells of an attempt to connect that failed. May be called from
+ * any thread.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_pg_error_is_failure (const GError *error)
+{
+  g_autofree char *state = NULL;
+
+  g_return_val_if_fail (error != NULL, FALSE);
+
+  if (error->domain == G_RESOLVER_ERROR)
+    return TRUE;
+  if (error->domain == G_IO_ERROR)
+    return error->code != G_IO_ERROR_CANCELLED;
+  if (error->domain != DERATE_PG_ERROR)
+    return FALSE;
+  if (error->code == DERATE_PG_ERROR_POOL_TIMEOUT)
+    return strstr (error->message, CANNOT_CONNECT) != NULL;
+  if (error->code != DERATE_PG_ERROR_QUERY)
+    return (failures & (1u << error->code)) != 0;
+  state = find_sqlstate (error->message);
+  return g_strcmp0 (state, "57014") == 0;
 }
 
 /**

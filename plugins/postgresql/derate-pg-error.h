@@ -30,6 +30,12 @@ G_BEGIN_DECLS
  * @DERATE_PG_ERROR_QUERY: the server refused the query; the session goes on
  * @DERATE_PG_ERROR_CLOSED: the session has ended
  * @DERATE_PG_ERROR_BUSY: the session is in the middle of another query
+ * @DERATE_PG_ERROR_TIMED_OUT: a query took longer than the session's query timeout
+ * @DERATE_PG_ERROR_PARAMETER: a parameter has a type that cannot be sent, or a value out of range
+ * @DERATE_PG_ERROR_POOL_TIMEOUT: no session of the pool became free in time
+ * @DERATE_PG_ERROR_POOL_FULL: as many as the pool allows wait for a session already
+ * @DERATE_PG_ERROR_POOL_CLOSED: the pool was closed
+ * @DERATE_PG_ERROR_RELEASED: the lease holds no session of this pool: it was released before
  *
  * What can go wrong with PostgreSQL.
  *
@@ -49,6 +55,12 @@ typedef enum
   DERATE_PG_ERROR_QUERY,
   DERATE_PG_ERROR_CLOSED,
   DERATE_PG_ERROR_BUSY,
+  DERATE_PG_ERROR_TIMED_OUT,
+  DERATE_PG_ERROR_PARAMETER,
+  DERATE_PG_ERROR_POOL_TIMEOUT,
+  DERATE_PG_ERROR_POOL_FULL,
+  DERATE_PG_ERROR_POOL_CLOSED,
+  DERATE_PG_ERROR_RELEASED,
 } DeratePgError;
 
 DERATE_AVAILABLE_IN_1_0
@@ -56,5 +68,8 @@ GQuark derate_pg_error_quark (void);
 
 DERATE_AVAILABLE_IN_1_0
 char *derate_pg_error_get_sqlstate (const GError *error);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_pg_error_is_failure (const GError *error);
 
 G_END_DECLS
