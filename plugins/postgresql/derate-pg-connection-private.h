@@ -2,7 +2,9 @@
 #pragma once
 
 #include "derate-pg-connection.h"
+#include "derate-pg-meter-private.h"
 
+#include <derate-clock.h>
 #include <glib-unix.h>
 #include <libpq-fe.h>
 
@@ -28,5 +30,65 @@ GSource *derate_pg_connection_watch_cancellable (GCancellable          *cancella
                                                  gpointer               data);
 
 void derate_pg_connection_drop_source (GSource **source);
+
+/* For a pool, which owns its sessions and lends them to one thread at a time. */
+
+/* Called once, in the context it was started in, never before the function that starts it has
+ * returned. One of @result and @error is set, or none where there is nothing to give; both are
+ * given away. */
+typedef void (*DeratePgDoneFunc) (DeratePgConnection *connection,
+                                  DeratePgResult     *result,
+                                  GError             *error,
+                                  gpointer            data);
+
+/* derate_pg_connection_query_async () without a task. @parameters may be floating. */
+void derate_pg_connection_start (DeratePgConnection *connection,
+                                 const char         *sql,
+                                 GVariant           *parameters,
+                                 DeratePgOperation   operation,
+                                 GCancellable       *cancellable,
+                                 DeratePgDoneFunc    func,
+                                 gpointer            data);
+
+/* A session of a pool outlives a query that was cancelled or took too long: it is abandoned, and
+ * refuses everything but draining and closing. One without a pool is closed then. */
+void derate_pg_connection_set_pooled (DeratePgConnection *connection,
+                                      gboolean            pooled);
+gboolean derate_pg_connection_is_abandoned (DeratePgConnection *connection);
+
+/* Cancels on the server, and takes what still comes. Succeeds once the server has nothing more to
+ * say and no cancel request of ours is under way, so that it cannot hit what comes next; the
+ * session is then like any other, perhaps inside a transaction. Otherwise, and after @limit, it is
+ * closed and @func is given the error. */
+void derate_pg_connection_drain_async (DeratePgConnection *connection,
+                                       GTimeSpan           limit,
+                                       DeratePgDoneFunc    func,
+                                       gpointer            data);
+
+/* -1 once closed. */
+int derate_pg_connection_get_fd (DeratePgConnection *connection);
+
+/* A transaction is open, be it a failed one. */
+gboolean derate_pg_connection_needs_reset (DeratePgConnection *connection);
+
+/* Whether the session turned read-only since the last look: a write was refused with 25006, or a
+ * reported parameter changed (looked at after queries, at most every 50 ms, and whenever it is
+ * asked whether the session is usable). A load of one word. */
+gboolean derate_pg_connection_saw_read_only (DeratePgConnection *connection);
+
+/* What queries are counted in, and as what where nothing else is said. */
+void derate_pg_connection_set_meter (DeratePgConnection *connection,
+                                     DeratePgMeter      *meter);
+void derate_pg_connection_set_operation (DeratePgConnection *connection,
+                                         DeratePgOperation   operation);
+
+/* What time-outs and durations are measured with; the system's unless this says otherwise. The sync
+ * forms wait in the kernel, by the system's clock whatever this says. */
+void derate_pg_connection_set_clock (DeratePgConnection *connection,
+                                     DerateClock        *clock);
+
+/* How many statements are kept prepared; 0 for none. */
+void derate_pg_connection_set_statement_cache (DeratePgConnection *connection,
+                                               guint               size);
 
 G_END_DECLS
