@@ -21,6 +21,7 @@ typedef enum
   KIND_WINDOW,
   KIND_SIZE, /* calls or a duration, as the window has it */
   KIND_DECISION,
+  KIND_SWITCH,
 } Kind;
 
 typedef struct
@@ -47,6 +48,7 @@ static const Property properties[] = {
   { "failure-rate-threshold", KIND_RATE, FIELD (failure_rate_threshold), 0, 1 },
   { "slow-call-duration", KIND_SPAN, FIELD (slow_call_duration), 0, MAX_SPAN },
   { "slow-call-rate-threshold", KIND_RATE, FIELD (slow_call_rate_threshold), 0, 1 },
+  { "measure", KIND_SWITCH },
   { "open-duration", KIND_SPAN, FIELD (open_duration), 0, MAX_SPAN },
   { "open-duration-multiplier", KIND_NUMBER, FIELD (open_duration_multiplier), 1, 100 },
   { "open-duration-max", KIND_LIMIT, FIELD (open_duration_max), 0, MAX_SPAN, TRUE },
@@ -191,6 +193,15 @@ parse_decision (DerateBreakerSettings *settings, const char *value, GError **err
   return TRUE;
 }
 
+static gboolean
+parse_switch (gboolean *field, const char *key, const char *value, GError **error)
+{
+  if (!g_str_equal (value, "true") && !g_str_equal (value, "false"))
+    return refuse (error, key, value, "is neither true nor false");
+  *field = *value == 't';
+  return TRUE;
+}
+
 /* Which form the window wants is not known before all is read: derate_breaker_config_validate ()
  * says. */
 static gboolean
@@ -256,6 +267,8 @@ derate_breaker_config_set_from_string (DerateBreakerConfig *config,
       return parse_decision (config->settings, value, error);
     case KIND_SIZE:
       return parse_size (config->settings, value, error);
+    case KIND_SWITCH:
+      return parse_switch (&config->settings->measure, key, value, error);
     case KIND_COUNT:
       good = parse_count (property, field, value);
       break;
@@ -280,7 +293,7 @@ check_ranges (const DerateBreakerSettings *settings, GError **error)
       double number;
 
       if (property->kind == KIND_DECISION || property->kind == KIND_WINDOW ||
-          property->kind == KIND_SIZE)
+          property->kind == KIND_SIZE || property->kind == KIND_SWITCH)
         continue;
       number = get_number (property, settings);
       if (in_range (property, number) || (property->follows && number == 0))

@@ -35,6 +35,7 @@ typedef struct
   double failure_rate_threshold;
   GTimeSpan slow_call_duration; /* 0: off */
   double slow_call_rate_threshold;
+  gboolean measure; /* reads the clock for each call, also where none is slow */
   GTimeSpan open_duration;
   double open_duration_multiplier;
   GTimeSpan open_duration_max; /* 0: 10 minutes, or open_duration if that is more */

@@ -313,3 +313,40 @@ derate_breaker_config_set_slow_call_rate_threshold (DerateBreakerConfig *config,
 
   derate_breaker_config_edit (config)->slow_call_rate_threshold = rate;
 }
+
+/**
+ * derate_breaker_config_get_measure:
+ * @config: a config
+ *
+ * Gets `measure`, the value in force.
+ *
+ * Returns: the value
+ *
+ * Since: 1.0
+ */
+gboolean
+derate_breaker_config_get_measure (const DerateBreakerConfig *config)
+{
+  g_return_val_if_fail (config != NULL, FALSE);
+
+  return config->settings->measure;
+}
+
+/**
+ * derate_breaker_config_set_measure:
+ * @config: a config
+ * @measure: whether to read the clock at the begin and the end of each call; %FALSE by default, as
+ *   that is most of what a call through a closed breaker costs
+ *
+ * Sets `measure`: `circuit_breaker_call_duration_seconds` then also has the calls of a breaker for
+ * which none is slow.
+ *
+ * Since: 1.0
+ */
+void
+derate_breaker_config_set_measure (DerateBreakerConfig *config, gboolean measure)
+{
+  g_return_if_fail (config != NULL);
+
+  derate_breaker_config_edit (config)->measure = measure != FALSE;
+}

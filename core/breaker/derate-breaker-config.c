@@ -233,7 +233,7 @@ derate_breaker_config_equal (const DerateBreakerConfig *config, const DerateBrea
          (a->failure_threshold == b->failure_threshold && windows_equal (a, b) &&
           a->failure_rate_threshold == b->failure_rate_threshold &&
           a->slow_call_duration == b->slow_call_duration &&
-          a->slow_call_rate_threshold == b->slow_call_rate_threshold &&
+          a->slow_call_rate_threshold == b->slow_call_rate_threshold && a->measure == b->measure &&
           a->open_duration == b->open_duration &&
           a->open_duration_multiplier == b->open_duration_multiplier &&
           derate_breaker_settings_get_max (a) == derate_breaker_settings_get_max (b) &&

@@ -179,6 +179,13 @@ void derate_breaker_config_set_slow_call_duration (DerateBreakerConfig *config,
                                                    GTimeSpan            duration);
 
 DERATE_AVAILABLE_IN_1_0
+gboolean derate_breaker_config_get_measure (const DerateBreakerConfig *config);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_breaker_config_set_measure (DerateBreakerConfig *config,
+                                        gboolean             measure);
+
+DERATE_AVAILABLE_IN_1_0
 double derate_breaker_config_get_slow_call_rate_threshold (const DerateBreakerConfig *config);
 
 DERATE_AVAILABLE_IN_1_0

@@ -13,7 +13,7 @@ derate_breaker_adopt_settings_locked (DerateBreaker *self, gint64 now)
   const DerateBreakerSettings *settings = self->settings;
 
   derate_breaker_adopt_window_locked (self, now);
-  if (settings->slow_call_duration > 0 && self->durations == NULL)
+  if ((settings->slow_call_duration > 0 || settings->measure) && self->durations == NULL)
     __atomic_store_n (&self->durations, derate_histogram_new_for_spans (), __ATOMIC_RELEASE);
   __atomic_store_n (&self->slow_after, settings->slow_call_duration, __ATOMIC_RELAXED);
   __atomic_store_n (&self->judges_answers, settings->result_func != NULL, __ATOMIC_RELAXED);

@@ -28,7 +28,7 @@ G_BEGIN_DECLS
 #define WORD_MODE_MASK G_GUINT64_CONSTANT (0x7)
 #define WORD_ADMITS (G_GUINT64_CONSTANT (1) << 5)    /* calls are let through */
 #define WORD_QUIET (G_GUINT64_CONSTANT (1) << 6)     /* another success changes nothing */
-#define WORD_MEASURES (G_GUINT64_CONSTANT (1) << 7)  /* slow calls are counted */
+#define WORD_MEASURES (G_GUINT64_CONSTANT (1) << 7)  /* calls are timed */
 #define WORD_UNCOUNTED (G_GUINT64_CONSTANT (1) << 8) /* nothing is counted */
 #define WORD_REFUSES (G_GUINT64_CONSTANT (1) << 9)   /* until open_until */
 #define WORD_TIMED (G_GUINT64_CONSTANT (1) << 10)    /* as quiet, but only before quiet_until */
@@ -123,7 +123,7 @@ struct _DerateBreaker
   gint64 open_until;  /* DERATE_CLOCK_NEVER while forced */
   gint64 quiet_until; /* of a time window: when its slice ends, G_MININT64 while it is not quiet */
   GTimeSpan slow_after;
-  DerateHistogram *durations; /* (nullable) atomic: made once slow calls are watched for */
+  DerateHistogram *durations; /* (nullable) atomic: made once calls are timed */
   char **refusals; /* (nullable) atomic: what is said of a refusal, made once */
 
   char *name;

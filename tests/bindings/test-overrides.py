@@ -48,6 +48,8 @@ class ConfigTest(BreakerTest):
         for decision in ("rate", Derate.BreakerDecision.RATE):
             self.assertEqual(self.make(half_open_decision=decision).dup_config()
                              .get_half_open_decision(), Derate.BreakerDecision.RATE)
+        self.assertTrue(self.make(measure=True).dup_config().get_measure())
+        self.assertFalse(self.make(measure=False).dup_config().get_measure())
         self.assertEqual(self.make(window_size=20, window="count").dup_config().get_window_size(),
                          20)
 

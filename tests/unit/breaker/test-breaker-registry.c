@@ -370,6 +370,40 @@ assert_series (DerateMetricsRegistry *metrics, const char *const *lines)
     assert_line (text, lines[i]);
 }
 
+/* measure=true counts the durations of calls of which none is slow; what was counted stays. */
+static void
+test_measured (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (DerateBreakerRegistry) registry = derate_breaker_registry_new (clock);
+  g_autoptr (DerateMetricsCollector) collector = derate_breaker_collector_new (registry);
+  g_autoptr (DerateMetricsRegistry) metrics = derate_metrics_registry_new ();
+  g_autoptr (DerateBreakerConfig) config = breaker_config_from_words ("measure=true window=none");
+  g_autoptr (DerateBreakerConfig) plain = breaker_config_from_words ("window=none");
+  g_autoptr (DerateBreaker) breaker =
+      derate_breaker_registry_get_or_create (registry, "b", config, NULL);
+
+  derate_metrics_registry_add_collector (metrics, collector);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_auto (DeratePermit) permit = DERATE_PERMIT_INIT;
+
+      /* The second is not measured. */
+      g_assert_true (derate_breaker_reconfigure (breaker, i == 1 ? plain : config, NULL));
+      g_assert_true (derate_breaker_acquire (breaker, &permit, NULL));
+      derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 4 * G_TIME_SPAN_SECOND);
+      derate_permit_succeed (&permit);
+    }
+  assert_series (metrics,
+                 (const char *const[]){
+                     "circuit_breaker_call_duration_seconds_bucket{name=\"b\",le=\"2.5\"} 0",
+                     "circuit_breaker_call_duration_seconds_bucket{name=\"b\",le=\"5.0\"} 2",
+                     "circuit_breaker_call_duration_seconds_sum{name=\"b\"} 8",
+                     "circuit_breaker_calls_total{name=\"b\",outcome=\"success\"} 3",
+                     "circuit_breaker_calls_total{name=\"b\",outcome=\"slow_success\"} 0",
+                     "circuit_breaker_slow_call_rate{name=\"b\"} NaN", NULL });
+}
+
 /* Other settings change the breaker that the name has: its series go on. A breaker made anew, after
  * the name was given up, is what the scrape shows from then on, from zero, as after a restart. */
 static void
@@ -576,6 +610,7 @@ main (int argc, char **argv)
   g_test_add_func ("/breaker/registry/bound-and-threads", test_bound_and_threads);
   g_test_add_func ("/breaker/registry/threads", test_one_of_many_threads);
   g_test_add_func ("/breaker/metrics", test_metrics);
+  g_test_add_func ("/breaker/metrics/measured", test_measured);
   g_test_add_func ("/breaker/trap/18-evicted-leave-the-scrape", test_evicted);
   g_test_add_func ("/breaker/trap/19-replaced", test_replaced);
   g_test_add_func ("/breaker/metrics/modes", test_modes_are_no_states);

@@ -17,6 +17,8 @@ def _to_text(word, value, is_span):
     """A setting as it stands in a configuration file; durations are in seconds."""
     if isinstance(value, str):
         return value
+    if word == "measure":
+        return str(value).lower()
     if isinstance(value, (Derate.BreakerWindow, Derate.BreakerDecision)):
         return value.value_nick
     if isinstance(value, datetime.timedelta):
