@@ -8,8 +8,12 @@ import re
 import subprocess
 import tempfile
 
+import yaml
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / "data" / "prometheus" / "derate.rules.yml"
+RUNBOOKS = ROOT / "data" / "runbooks"
+BOARDS = ROOT / "data" / "grafana"
 SUFFIXES = ("_bucket", "_sum", "_count")
 # Labels that Prometheus adds, or that every histogram has.
 TARGET = {"job", "instance"}
@@ -23,6 +27,7 @@ RANGE = re.compile(r"\[[^\]]*\]")
 # Grafana's variables, and those that it puts in by itself.
 VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 BUILT_IN = {"__rate_interval": "5m", "__range": "6h"}
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 WORD = re.compile(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()")
 
 
@@ -30,7 +35,7 @@ WORD = re.compile(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()")
 class Metric:
     type: str
     labels: frozenset
-    always: bool
+    when: str
 
 
 def read_table():
@@ -39,7 +44,41 @@ def read_table():
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
     rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     return {row["metric"]: Metric(row["type"], frozenset(filter(None, row["labels"].split(","))),
-                                  row["when"] == "always") for row in rows}
+                                  row["when"]) for row in rows}
+
+
+def load_rules():
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def load_boards():
+    return {path.stem: json.loads(path.read_text(encoding="utf-8"))
+            for path in sorted(BOARDS.glob("*.json"))}
+
+
+def load_runbooks():
+    return {path.stem: path.read_text(encoding="utf-8") for path in RUNBOOKS.glob("*.md")}
+
+
+def asks_of(board):
+    """Everything of a board that asks Prometheus."""
+    for panel in board["panels"]:
+        yield from panel["targets"]
+    yield from board["annotations"]["list"]
+
+
+def queries_of(page):
+    """The expressions that a runbook gives."""
+    return [line for kind, block in BLOCK.findall(page) if kind == "promql"
+            for line in block.splitlines()]
+
+
+def shipped():
+    """All expressions of rules, boards and runbooks."""
+    yield from (rule["expr"] for rule in load_rules().values())
+    yield from (fill(ask["expr"]) for board in load_boards().values() for ask in asks_of(board))
+    yield from (query for page in load_runbooks().values() for query in queries_of(page))
 
 
 def family_of(series, table):

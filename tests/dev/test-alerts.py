@@ -13,19 +13,12 @@ import yaml
 
 DERATECTL = sys.argv[1]
 TESTS = sorted((promql.ROOT / "data" / "prometheus" / "tests").glob("*.yml"))
-RUNBOOKS = promql.ROOT / "data" / "runbooks"
 ALERTS = """BreakerNotClosed BreakerFlapping FailureRateHigh FailureRateCritical LevelLimited
 LevelMinimal LevelEmergency LevelFlapping FallbackShareHigh HoldLong HoldMasksOutage
 EvaluationStale TargetAbsent CheckStale PoolNearExhaustion"""
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"deratectl (?:--name NAME )?([a-z][a-z-]*)(?: ([a-z]+))?")
 GROUPS = ("breaker", "service")
-
-
-def load_rules():
-    groups = yaml.safe_load(promql.RULES.read_text(encoding="utf-8"))["groups"]
-    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
 
 def load_cases():
@@ -44,10 +37,10 @@ class AlertsTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.rules = load_rules()
+        cls.rules = promql.load_rules()
         cls.cases = list(load_cases())
         cls.table = promql.read_table()
-        cls.pages = {path.stem: path.read_text(encoding="utf-8") for path in RUNBOOKS.glob("*.md")}
+        cls.pages = promql.load_runbooks()
         cls.index = cls.pages.pop("index")
 
 
@@ -125,7 +118,7 @@ class Runbooks(AlertsTest):
 
     def test_sections(self):
         for name, text in self.pages.items():
-            self.assertEqual(re.findall(r"^# (.*)$", BLOCK.sub("", text), re.M), [name])
+            self.assertEqual(re.findall(r"^# (.*)$", promql.BLOCK.sub("", text), re.M), [name])
             self.assertEqual(re.findall(r"^## (.*)$", text, re.M), SECTIONS, name)
             for part in re.split(r"^## .*$", text, flags=re.M)[1:]:
                 self.assertGreater(len(part.strip()), 40, name)
@@ -137,7 +130,7 @@ class Runbooks(AlertsTest):
 
     def test_inhibitions(self):
         """What the index says of Alertmanager: a worse alert silences a milder one."""
-        (text,) = [block for kind, block in BLOCK.findall(self.index) if kind == "yaml"]
+        (text,) = [block for kind, block in promql.BLOCK.findall(self.index) if kind == "yaml"]
         for rule in yaml.safe_load(text)["inhibit_rules"]:
             (source,), (target,) = (re.findall(r"Derate[\w|]+", "|".join(rule[side]))
                                     for side in ("source_matchers", "target_matchers"))
@@ -154,8 +147,7 @@ class Runbooks(AlertsTest):
     def test_queries(self):
         queries = []
         for name, text in self.pages.items():
-            found = [line for kind, block in BLOCK.findall(text) if kind == "promql"
-                     for line in block.splitlines()]
+            found = promql.queries_of(text)
             self.assertGreater(len(found), 0, name)
             queries += found
         self.assertEqual(promql.check(queries), "")

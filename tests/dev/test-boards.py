@@ -11,7 +11,6 @@ import promql
 import taprunner
 from promql import BUILT_IN, VARIABLE, fill
 
-FOLDER = promql.ROOT / "data" / "grafana"
 WRITER = promql.ROOT / "scripts" / "dev" / "boards.py"
 NAMES = ["breakers", "database", "fallbacks", "levels"]
 VARIABLES = ["datasource", "prefix", "label", "job", "instance"]
@@ -21,20 +20,12 @@ COLUMNS = 24
 STATES = {"0": ("CLOSED", "green"), "1": ("OPEN", "red"), "2": ("HALF_OPEN", "yellow")}
 
 
-def of_all(board):
-    """Everything of a board that asks Prometheus."""
-    for panel in board["panels"]:
-        yield from panel["targets"]
-    yield from board["annotations"]["list"]
-
-
 class Boards(unittest.TestCase):
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
-        cls.boards = {path.stem: json.loads(path.read_text(encoding="utf-8"))
-                      for path in sorted(FOLDER.glob("*.json"))}
+        cls.boards = promql.load_boards()
         cls.table = promql.read_table()
 
     def panels(self):
@@ -47,7 +38,7 @@ class Boards(unittest.TestCase):
                     if panel["title"] == title)
 
     def expressions(self):
-        return [ask["expr"] for board in self.boards.values() for ask in of_all(board)]
+        return [ask["expr"] for board in self.boards.values() for ask in promql.asks_of(board)]
 
     def test_they_are_as_written(self):
         done = subprocess.run(["/usr/bin/python3", str(WRITER), "--check"], capture_output=True,
@@ -96,7 +87,7 @@ class Boards(unittest.TestCase):
         for name, board in self.boards.items():
             queries = [variable for variable in board["templating"]["list"]
                        if variable["type"] == "query"]
-            for thing in (*board["panels"], *of_all(board), *queries):
+            for thing in (*board["panels"], *promql.asks_of(board), *queries):
                 self.assertEqual(thing["datasource"], SOURCE, name)
             for panel in board["panels"]:
                 refs = [target["refId"] for target in panel["targets"]]
