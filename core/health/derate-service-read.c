@@ -124,13 +124,24 @@ derate_service_get_check_errors (DerateService *service)
   return service->stats.errors;
 }
 
+/* Called locked. */
+static char *
+copy_error (DerateService *service)
+{
+  DerateHealthReport *finding = derate_service_get_worst_finding (service);
+
+  if (service->error == NULL && finding != NULL)
+    return g_strdup (derate_health_report_get_message (finding));
+  return g_strdup (service->error);
+}
+
 /**
  * derate_service_dup_error:
  * @service: a service
  *
  * What went wrong last, in words and without secrets: the message of the newest check that was not
- * healthy, or the check's own failure. Forgotten when the service is healthy and a check agrees.
- * May be called from any thread.
+ * healthy, or the check's own failure, or else what a user of the service has found. Forgotten when
+ * the service is healthy and a check agrees. May be called from any thread.
  *
  * Returns: (transfer full) (nullable): the text
  *
@@ -144,7 +155,7 @@ derate_service_dup_error (DerateService *service)
   g_return_val_if_fail (DERATE_IS_SERVICE (service), NULL);
 
   locker = g_mutex_locker_new (&service->mutex);
-  return g_strdup (service->error);
+  return copy_error (service);
 }
 
 void
@@ -237,7 +248,7 @@ derate_service_to_variant (DerateService *service)
   last = service->last_result;
   g_set_object (&breaker, service->breaker);
   criticality = service->criticality;
-  error = g_strdup (service->error);
+  error = copy_error (service);
   g_mutex_unlock (&service->mutex);
 
   cause = derate_service_word_get_cause (word);

@@ -57,6 +57,7 @@ struct _DerateService
   DerateBreaker *breaker;
   double breaker_degraded_rate;
   DerateFault drill; /* of a kind that is unknown while there is none */
+  GHashTable *findings; /* (nullable) (element-type utf8 DerateHealthReport): by who found it */
 
   DerateServiceHook hook;
   gpointer hook_data;
@@ -106,13 +107,18 @@ DerateHealthStatus derate_service_word_get_effective (guint    word,
                                                       gboolean drilled,
                                                       gboolean in_grace);
 
-/* The worst of the inputs. @streak is NULL where there is no check. @in_grace: what is unknown does
- * no harm yet. */
+/* The worst of the inputs. @streak is NULL where there is no check, @finding where there is none.
+ * @in_grace: what is unknown does no harm yet. */
 guint derate_service_word_compute (const DerateHealthStreak *streak,
                                    gboolean                  stale,
                                    gboolean                  in_grace,
                                    const DerateBreakerView  *view,
+                                   DerateHealthReport       *finding,
                                    const DerateFault        *drill);
+
+/* Higher is worse. Unknown is worse than degraded, because it may be down, and better than down,
+ * which is certain. */
+guint derate_service_rank_status (DerateHealthStatus status);
 
 /* What a drill alone makes of a service; one that only delays makes nothing of it itself. */
 DerateHealthStatus derate_service_read_drill (const DerateFault       *drill,
@@ -132,6 +138,9 @@ void derate_service_breaker_read (DerateBreaker               *breaker,
 gboolean derate_service_breaker_has_changed (DerateBreaker           *breaker,
                                              const DerateBreakerView *view);
 guint64 derate_service_breaker_count_openings (DerateBreaker *breaker);
+
+/* derate-service-finding.c: NULL where there is none. Called locked. */
+DerateHealthReport *derate_service_get_worst_finding (DerateService *service);
 
 /* derate-service-state.c */
 DerateBreaker *derate_service_ref_breaker (DerateService         *service,

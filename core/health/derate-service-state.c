@@ -112,9 +112,9 @@ publish (DerateService *service, const DerateBreakerView *view, gint64 now, gint
     expire_if_stale (service, now);
   if (service->grace_until <= now)
     service->grace_until = 0;
-  word =
-      derate_service_word_compute (service->check != NULL ? &service->streak : NULL, service->stale,
-                                   service->grace_until != 0, view, &service->drill);
+  word = derate_service_word_compute (service->check != NULL ? &service->streak : NULL,
+                                      service->stale, service->grace_until != 0, view,
+                                      derate_service_get_worst_finding (service), &service->drill);
   if (word == old)
     return FALSE;
 

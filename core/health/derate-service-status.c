@@ -34,10 +34,8 @@ derate_service_word_get_effective (guint word, gboolean drilled, gboolean in_gra
   return word >> (drilled ? 16 : 24) & 0xf;
 }
 
-/* Unknown is worse than degraded, because it may be down, and better than down, which is certain.
- */
-static guint
-rank (DerateHealthStatus status)
+guint
+derate_service_rank_status (DerateHealthStatus status)
 {
   static const guint ranks[] = {
     [DERATE_HEALTH_STATUS_HEALTHY] = 0,
@@ -114,11 +112,26 @@ derate_service_read_drill (const DerateFault *drill, const DerateBreakerView *vi
                                       : DERATE_HEALTH_STATUS_HEALTHY;
 }
 
+static void
+add_finding (DerateServiceState *state, DerateHealthReport *finding)
+{
+  DerateHealthStatus found = derate_health_report_get_status (finding);
+
+  if (derate_service_rank_status (found) > derate_service_rank_status (state->status))
+    {
+      state->status = found;
+      state->cause = derate_health_report_get_cause (finding);
+    }
+  if (derate_service_rank_status (found) > derate_service_rank_status (state->after_grace))
+    state->after_grace = found;
+}
+
 static DerateServiceState
 compute_undrilled (const DerateHealthStreak *streak,
                    gboolean stale,
                    gboolean in_grace,
-                   const DerateBreakerView *view)
+                   const DerateBreakerView *view,
+                   DerateHealthReport *finding)
 {
   DerateServiceState state;
   DerateHealthStatus breaker_status;
@@ -127,7 +140,7 @@ compute_undrilled (const DerateHealthStreak *streak,
   read_check (streak, stale, view, &state.status, &state.cause);
   read_breaker (view, streak != NULL, &breaker_status, &breaker_cause);
   /* The check's cause says more, so it is kept where both say the same. */
-  if (rank (breaker_status) > rank (state.status))
+  if (derate_service_rank_status (breaker_status) > derate_service_rank_status (state.status))
     {
       state.status = breaker_status;
       state.cause = breaker_cause;
@@ -139,6 +152,8 @@ compute_undrilled (const DerateHealthStreak *streak,
   else if (state.status == DERATE_HEALTH_STATUS_UNKNOWN)
     state.after_grace =
         view->recent_success ? DERATE_HEALTH_STATUS_DEGRADED : DERATE_HEALTH_STATUS_DOWN;
+  if (finding != NULL)
+    add_finding (&state, finding);
   return state;
 }
 
@@ -147,18 +162,19 @@ derate_service_word_compute (const DerateHealthStreak *streak,
                              gboolean stale,
                              gboolean in_grace,
                              const DerateBreakerView *view,
+                             DerateHealthReport *finding,
                              const DerateFault *drill)
 {
-  DerateServiceState undrilled = compute_undrilled (streak, stale, in_grace, view);
+  DerateServiceState undrilled = compute_undrilled (streak, stale, in_grace, view, finding);
   DerateServiceState state = undrilled;
   DerateHealthStatus drilled = derate_service_read_drill (drill, view);
 
-  if (rank (drilled) > rank (state.status))
+  if (derate_service_rank_status (drilled) > derate_service_rank_status (state.status))
     {
       state.status = drilled;
       state.cause = DERATE_HEALTH_CAUSE_DRILL;
     }
-  if (rank (drilled) > rank (state.after_grace))
+  if (derate_service_rank_status (drilled) > derate_service_rank_status (state.after_grace))
     state.after_grace = drilled;
   return derate_service_word (&undrilled, &state);
 }

@@ -19,8 +19,9 @@
  * enough calls; the rate is read with every failure and every check. Where both say the same, the
  * check's cause is shown, because it says more. Unknown is worse than degraded and better than
  * down. A service without a check is healthy until its breaker says otherwise; one with neither is
- * unknown. During a drill it is at least as bad as the drill plays, with the cause `drill` where it
- * would be better without.
+ * unknown. What a user of the service finds while it uses it makes it worse, too: see
+ * [method@Service.set_finding]. During a drill it is at least as bad as the drill plays, with the
+ * cause `drill` where it would be better without.
  *
  * Reading the status is one atomic load and may be done from any thread. Properties are notified
  * and [signal@Service::status-changed] is emitted in the context where the service was made, in the
@@ -103,6 +104,7 @@ derate_service_finalize (GObject *object)
   g_clear_pointer (&service->check_context, g_main_context_unref);
   g_clear_pointer (&service->owner_context, g_main_context_unref);
   g_clear_pointer (&service->waiters, g_ptr_array_unref);
+  g_clear_pointer (&service->findings, g_hash_table_unref);
   g_queue_clear_full (&service->steps, g_free);
   g_queue_clear_full (&service->history, g_free);
   g_free (service->name);

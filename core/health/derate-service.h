@@ -58,6 +58,11 @@ void derate_service_set_remote (DerateService *service,
                                 gboolean       remote);
 
 DERATE_AVAILABLE_IN_1_0
+void derate_service_set_finding (DerateService      *service,
+                                 const char         *source,
+                                 DerateHealthReport *report);
+
+DERATE_AVAILABLE_IN_1_0
 const char *derate_service_get_name (DerateService *service);
 
 DERATE_AVAILABLE_IN_1_0

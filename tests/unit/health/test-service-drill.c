@@ -96,11 +96,12 @@ test_word (gconstpointer data)
       gboolean stale = i / 32 % 2;
       gboolean in_grace = i / 64 % 2;
 
-      assert_worst (derate_service_word_compute (&streak, stale, in_grace, &view, &none),
-                    derate_service_word_compute (&streak, stale, in_grace, &view, &drill->fault),
+      assert_worst (derate_service_word_compute (&streak, stale, in_grace, &view, NULL, &none),
+                    derate_service_word_compute (&streak, stale, in_grace, &view, NULL,
+                                                 &drill->fault),
                     drill->makes);
-      assert_worst (derate_service_word_compute (NULL, FALSE, in_grace, &view, &none),
-                    derate_service_word_compute (NULL, FALSE, in_grace, &view, &drill->fault),
+      assert_worst (derate_service_word_compute (NULL, FALSE, in_grace, &view, NULL, &none),
+                    derate_service_word_compute (NULL, FALSE, in_grace, &view, NULL, &drill->fault),
                     drill->makes);
     }
 }

@@ -222,7 +222,7 @@ test_word (gconstpointer data)
   };
   static const DerateFault none = { 0 };
   const DerateHealthStreak *check = words[i].check >= 0 ? &streak : NULL;
-  guint word = derate_service_word_compute (check, FALSE, FALSE, &view, &none);
+  guint word = derate_service_word_compute (check, FALSE, FALSE, &view, NULL, &none);
 
   g_assert_cmpint (derate_service_word_get_status (word), ==, words[i].status);
   g_assert_cmpint (derate_service_word_get_cause (word), ==, words[i].cause);
@@ -230,7 +230,7 @@ test_word (gconstpointer data)
                    words[i].status == U ? X : words[i].status);
 
   view.recent_success = TRUE;
-  word = derate_service_word_compute (check, FALSE, FALSE, &view, &none);
+  word = derate_service_word_compute (check, FALSE, FALSE, &view, NULL, &none);
   g_assert_cmpint (derate_service_word_get_effective (word, TRUE, FALSE), ==,
                    words[i].status == U ? D : words[i].status);
 }
