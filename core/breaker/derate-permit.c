@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-breaker-machine-private.h"
+#include "derate-debug-private.h"
 
 /* A permit of derate_breaker_begin (): counted, and it keeps its breaker. */
 typedef struct
@@ -168,8 +169,15 @@ derate_permit_fail (DeratePermit *permit, const GError *error)
   DeratePermitData taken;
   DerateBreaker *breaker = take ((DeratePermitData *)permit, &taken);
 
-  if (breaker != NULL)
-    derate_breaker_record (breaker, &taken, derate_breaker_judge (breaker, error));
+  DerateOutcome outcome;
+
+  if (breaker == NULL)
+    return;
+  outcome = derate_breaker_judge (breaker, error);
+  DERATE_NOTE (BREAKER, "%s: a call failed, which %s: %s", breaker->name,
+               outcome == OUTCOME_FAILURE ? "counts" : "does not count",
+               error != NULL ? error->message : "without a word why");
+  derate_breaker_record (breaker, &taken, outcome);
 }
 
 /**

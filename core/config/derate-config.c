@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "derate-config-private.h"
+#include "derate-debug-private.h"
 #include "derate-error.h"
 #include "derate-time-span.h"
 
@@ -124,6 +125,24 @@ config_new (void)
   return config;
 }
 
+/* Which of the files each key is from. Values may be secrets. */
+static void
+note_origins (DerateConfig *config)
+{
+  for (guint i = 0; i < config->groups->len; i++)
+    {
+      DerateConfigGroup *group = g_ptr_array_index (config->groups, i);
+
+      for (guint j = 0; j < group->entries->len; j++)
+        {
+          DerateConfigEntry *entry = g_ptr_array_index (group->entries, j);
+
+          derate_debug_note (DERATE_DEBUG_CONFIG, "[%s] %s: %s, line %u", group->name, entry->key,
+                             entry->file, entry->line);
+        }
+    }
+}
+
 /**
  * derate_config_new_from_file:
  * @path: (type filename): a file
@@ -158,6 +177,8 @@ derate_config_new_from_file (const char *path, GError **error)
       return NULL;
   if (!derate_config_check (config, error))
     return NULL;
+  if (derate_debug_is_on (DERATE_DEBUG_CONFIG))
+    note_origins (config);
   return g_steal_pointer (&config);
 }
 

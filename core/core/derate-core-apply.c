@@ -7,6 +7,7 @@
 #include "derate-core-pipeline-private.h"
 #include "derate-core-plan-private.h"
 #include "derate-core-run-private.h"
+#include "derate-debug-private.h"
 #include "derate-degradation-manager-private.h"
 #include "derate-enum-types.h"
 #include "derate-env.h"
@@ -45,7 +46,7 @@ check_environment (gboolean *values, GError **error)
                                 numbers[i].maximum, &number, error))
       return FALSE;
   breaker = derate_breaker_config_new_from_environment (error);
-  return breaker != NULL;
+  return breaker != NULL && derate_debug_check_environment (error);
 }
 
 gboolean

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-degradation-state-private.h"
 
+#include "derate-debug-private.h"
 #include "derate-enum-types.h"
 
 /**
@@ -94,6 +95,14 @@ derate_degradation_manager_emit (gpointer owner, gpointer data)
                    event->rule);
 }
 
+static void
+note_level (DerateDegradationManager *self)
+{
+  g_autofree char *text = derate_degradation_manager_dup_explanation (self);
+
+  derate_debug_note (DERATE_DEBUG_LEVEL, "%s", text);
+}
+
 void
 derate_degradation_manager_turn (DerateDegradationManager *self, gboolean tick)
 {
@@ -103,6 +112,8 @@ derate_degradation_manager_turn (DerateDegradationManager *self, gboolean tick)
   derate_degradation_manager_decide (self, &time, tick);
   g_mutex_unlock (&self->mutex);
   derate_degradation_manager_tell (self);
+  if (derate_debug_is_on (DERATE_DEBUG_LEVEL))
+    note_level (self);
 }
 
 void

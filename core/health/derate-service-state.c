@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-service-room-private.h"
 
+#include "derate-debug-private.h"
 #include "derate-log-private.h"
 #include "derate-names-private.h"
 #include "derate-redact.h"
@@ -365,6 +366,24 @@ tell_breaker (DerateService *service, gboolean good)
   derate_breaker_note_good_check (breaker, n_good, rise);
 }
 
+static void
+note_answer (DerateService *service,
+             DerateHealthReport *report,
+             const GError *error,
+             GTimeSpan latency)
+{
+  g_autofree char *span = derate_time_span_to_string (latency);
+  const char *message = report != NULL ? derate_health_report_get_message (report) : NULL;
+
+  if (report == NULL)
+    derate_debug_note (DERATE_DEBUG_HEALTH, "service %s: no answer after %s: %s", service->name,
+                       span, error->message);
+  else
+    derate_debug_note (DERATE_DEBUG_HEALTH, "service %s: %s after %s%s%s", service->name,
+                       derate_health_status_get_nick (derate_health_report_get_status (report)),
+                       span, message != NULL ? ": " : "", message != NULL ? message : "");
+}
+
 void
 derate_service_take_answer (DerateService *service,
                             DerateHealthReport *raw,
@@ -403,6 +422,8 @@ derate_service_take_answer (DerateService *service,
     }
   g_mutex_unlock (&service->mutex);
 
+  if (derate_debug_is_on (DERATE_DEBUG_HEALTH))
+    note_answer (service, report, error, latency);
   if (report != NULL)
     tell_breaker (service, good);
   derate_service_update (service);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "derate-error.h"
+#include "derate-debug-private.h"
 #include "derate-log-private.h"
 #include "derate-names-private.h"
 #include "derate-plugin-private.h"
@@ -382,6 +383,7 @@ find_file (DeratePluginLoader *self, const char *name)
         return g_steal_pointer (&flat);
       if (g_file_test (nested, G_FILE_TEST_EXISTS))
         return g_steal_pointer (&nested);
+      DERATE_NOTE (PLUGIN, "no %s in %s", base, folder);
     }
   return NULL;
 }
@@ -418,7 +420,10 @@ derate_plugin_loader_load (DeratePluginLoader *loader, const char *name, GError 
   if (derate_plugin_name_is_valid (name))
     path = find_file (loader, name);
   if (path != NULL)
-    return derate_plugin_loader_load_file (loader, path, error);
+    {
+      DERATE_NOTE (PLUGIN, "%s is %s", name, path);
+      return derate_plugin_loader_load_file (loader, path, error);
+    }
 
   g_ptr_array_add (loader->folders, NULL);
   folders = g_strjoinv (", ", (char **)loader->folders->pdata);

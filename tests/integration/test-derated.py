@@ -402,6 +402,31 @@ class JsonLog(HostCase):
         self.assertIn("degradation_level_changed", [line["event"] for line in lines])
 
 
+class Debug(HostCase):
+    def test_it_says_why(self):
+        door = hostworld.Door()
+        self.world.write(service("redis", door))
+        more = pathlib.Path(f"{self.world.config}.d") / "more.conf"
+        more.parent.mkdir()
+        more.write_text("[service redis]\ncheck-rise=2\n")
+        host = self.world.run(env={"DERATE_DEBUG": "all"})
+        host.until_said("ready, level optimal")
+        door.close()
+        for what in (rf"config: \[service redis\] plugin: {self.world.config}, line \d+",
+                     rf"config: \[service redis\] check-rise: {more}, line 2",
+                     r"plugin: tcp is \S+/libderate-plugin-tcp\.so",
+                     r"health: service redis: healthy after \d",
+                     r"health: service redis: down after .*refused",
+                     r"level: degraded: .*; rule dependency-down, redis down"):
+            host.until_said(what)
+
+    def test_an_unknown_word_is_refused(self):
+        self.world.write()
+        host = self.world.run(env={"DERATE_DEBUG": "brekaer"})
+        self.assertEqual(host.wait(), 1)
+        self.assertIn("environment variable DERATE_DEBUG: “brekaer”", host.said())
+
+
 class Secrets(HostCase):
     def test_no_password_is_shown(self):
         address = self.world.bus()
