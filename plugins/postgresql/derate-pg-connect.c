@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Opening a session. Everything runs in the thread-default context of whoever called; nothing here
  * is touched by another thread. One attempt at a time: names are looked up first, the targets tried
- * in order, each under a deadline of its own, because libpq's own does not count here. */
+ * in order, each under a deadline of its own, because libpq's own does not count here. A server
+ * that is not in the role that is wanted is kept aside where it would do in the end. */
 #include "derate-pg-connection-private.h"
 #include "derate-pg-error-private.h"
 #include "derate-pg-target-private.h"
@@ -10,9 +11,16 @@
 #include <derate-resolver.h>
 #include <string.h>
 
+#define PASSED_OVER "derate-pg-passed-over"
+#define DEFAULT_TIMEOUT (5 * G_TIME_SPAN_SECOND) /* semantics §10 */
+
 typedef struct
 {
   DeratePgRoute *route;
+  gboolean or_any_role;
+  PGconn *spare; /* the first that was not in the role that is wanted */
+  GString *failures; /* of all targets so far, in words */
+  guint n_failures;
   DeratePgTarget *target; /* being tried */
   PGconn *pg;
   GSource *io;
@@ -39,7 +47,9 @@ opening_free (gpointer data)
 
   opening_stop_attempt (opening);
   derate_pg_connection_drop_source (&opening->cancel);
+  g_clear_pointer (&opening->spare, PQfinish);
   derate_pg_route_free (opening->route);
+  g_string_free (opening->failures, TRUE);
   g_clear_error (&opening->error);
   g_free (opening);
 }
@@ -57,14 +67,18 @@ opening_fail (GTask *task, GError *error)
 }
 
 static void
-opening_succeed (GTask *task)
+opening_succeed (GTask *task, PGconn *pg)
 {
   Opening *opening = g_task_get_task_data (task);
-  PGconn *pg = g_steal_pointer (&opening->pg);
+  DeratePgConnection *connection = derate_pg_connection_new (pg);
 
+  if (opening->n_failures > 0)
+    g_object_set_data_full (G_OBJECT (connection), PASSED_OVER, g_strdup (opening->failures->str),
+                            g_free);
   opening_stop_attempt (opening);
+  g_clear_pointer (&opening->spare, PQfinish);
   derate_pg_connection_drop_source (&opening->cancel);
-  g_task_return_pointer (task, derate_pg_connection_new (pg), g_object_unref);
+  g_task_return_pointer (task, connection, g_object_unref);
   g_object_unref (task);
 }
 
@@ -79,12 +93,32 @@ opening_cancelled (GCancellable *cancellable, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* What is common to all of them is said once: that it was no use to connect. */
+static void
+note_failure (Opening *opening, const char *text)
+{
+  static const char *const prefixes[] = { "cannot connect: ", "connection to server " };
+  g_autofree char *target = derate_pg_target_to_string (opening->target);
+  const char *reason = text;
+  const char *failed;
+
+  if (g_str_has_prefix (reason, prefixes[0]))
+    reason += strlen (prefixes[0]);
+  failed = strstr (reason, " failed: ");
+  if (g_str_has_prefix (reason, prefixes[1]) && failed != NULL)
+    reason = failed + strlen (" failed: ");
+  g_string_append_printf (opening->failures, "%s%s: %s", opening->n_failures > 0 ? "; " : "",
+                          target, reason);
+  opening->n_failures++;
+}
+
 /* This target does not answer, or says no. Wrong credentials are wrong everywhere. */
 static void
 opening_attempt_failed (GTask *task, GError *error)
 {
   Opening *opening = g_task_get_task_data (task);
 
+  note_failure (opening, error->message);
   g_clear_error (&opening->error);
   opening->error = error;
   opening_stop_attempt (opening);
@@ -92,6 +126,42 @@ opening_attempt_failed (GTask *task, GError *error)
     opening_fail (task, g_steal_pointer (&opening->error));
   else
     opening_next (task);
+}
+
+/* A session, but not with the server that is wanted. */
+static void
+opening_set_aside (GTask *task, const char *reason)
+{
+  Opening *opening = g_task_get_task_data (task);
+
+  if (opening->spare == NULL && opening->or_any_role)
+    opening->spare = g_steal_pointer (&opening->pg);
+  opening_attempt_failed (task, g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY,
+                                             "cannot connect: %s", reason));
+}
+
+static void
+opening_connected (GTask *task)
+{
+  Opening *opening = g_task_get_task_data (task);
+  const char *asked = NULL;
+  const char *reason = derate_pg_route_judge (opening->route, opening->pg, &asked);
+
+  if (asked != NULL && opening->target->attrs == NULL)
+    {
+      DeratePgTarget *again = derate_pg_target_copy (opening->target, opening->target->address);
+
+      again->attrs = asked;
+      if (opening->spare == NULL && opening->or_any_role)
+        opening->spare = g_steal_pointer (&opening->pg);
+      g_queue_push_head (&opening->route->targets, again);
+      opening_stop_attempt (opening);
+      opening_next (task);
+    }
+  else if (reason != NULL)
+    opening_set_aside (task, reason);
+  else
+    opening_succeed (task, g_steal_pointer (&opening->pg));
 }
 
 static gboolean
@@ -137,7 +207,7 @@ opening_ready (gint fd, GIOCondition condition, gpointer user_data)
   derate_pg_connection_drop_source (&opening->io);
   status = PQconnectPoll (opening->pg);
   if (status == PGRES_POLLING_OK)
-    opening_succeed (task);
+    opening_connected (task);
   else if (status == PGRES_POLLING_FAILED)
     opening_attempt_failed (task, opening_error (opening->pg));
   else
@@ -207,6 +277,27 @@ opening_looked_up (GObject *source, GAsyncResult *result, gpointer user_data)
   opening_next (task);
 }
 
+/* All targets were tried. */
+static void
+opening_end (GTask *task)
+{
+  Opening *opening = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (opening->spare != NULL)
+    {
+      opening_succeed (task, g_steal_pointer (&opening->spare));
+      return;
+    }
+  error = g_steal_pointer (&opening->error);
+  if (opening->n_failures > 1)
+    {
+      g_free (error->message);
+      error->message = g_strconcat ("cannot connect: ", opening->failures->str, NULL);
+    }
+  opening_fail (task, error);
+}
+
 static void
 opening_next (GTask *task)
 {
@@ -214,12 +305,48 @@ opening_next (GTask *task)
 
   opening->target = g_queue_pop_head (&opening->route->targets);
   if (opening->target == NULL)
-    opening_fail (task, g_steal_pointer (&opening->error));
+    opening_end (task);
   else if (derate_pg_target_needs_lookup (opening->target))
     derate_resolver_lookup_async (opening->target->host, g_task_get_cancellable (task),
                                   opening_looked_up, g_object_ref (task));
   else
     opening_start (task);
+}
+
+void
+derate_pg_connection_open_preferring_async (const char *uri,
+                                            const char *password,
+                                            const DeratePgPreference *preference,
+                                            GCancellable *cancellable,
+                                            GAsyncReadyCallback callback,
+                                            gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
+  g_autoptr (DeratePgRoute) route = NULL;
+  Opening *opening;
+  GError *error = NULL;
+
+  g_task_set_source_tag (task, derate_pg_connection_open_async);
+  route = derate_pg_route_parse (uri, password, &error);
+  if (route == NULL)
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  if (route->timeout == 0)
+    route->timeout = preference->timeout > 0 ? preference->timeout : DEFAULT_TIMEOUT;
+  if (preference->first != NULL)
+    derate_pg_route_begin_with (route, preference->first);
+  opening = g_new0 (Opening, 1);
+  opening->failures = g_string_new (NULL);
+  opening->or_any_role = route->role == DERATE_PG_ROLE_PREFER_STANDBY ||
+                         (preference->or_read_only && derate_pg_route_wants_writes (route));
+  if (preference->any_role)
+    route->role = DERATE_PG_ROLE_ANY;
+  opening->route = g_steal_pointer (&route);
+  g_task_set_task_data (task, opening, opening_free);
+  opening->cancel = derate_pg_connection_watch_cancellable (cancellable, opening_cancelled, task);
+  opening_next (g_steal_pointer (&task));
 }
 
 /**
@@ -232,8 +359,9 @@ opening_next (GTask *task)
  *
  * Opens a session without ever blocking: names are looked up beside the loop, and of several hosts
  * each is tried under the URI's `connect_timeout` (5 seconds unless it says so, as HikariCP's
- * connections have). Environment variables fill in what is not said, as libpq does; service files
- * are not read. Encryption by GSS is not used. May be called from any thread that runs a context.
+ * connections have), until one is what `target_session_attrs` wants. Environment variables fill in
+ * what is not said, as libpq does; service files are not read. Encryption by GSS is not used. May
+ * be called from any thread that runs a context.
  *
  * Since: 1.0
  */
@@ -244,25 +372,12 @@ derate_pg_connection_open_async (const char *uri,
                                  GAsyncReadyCallback callback,
                                  gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
-  g_autoptr (DeratePgRoute) route = NULL;
-  Opening *opening;
-  GError *error = NULL;
+  const DeratePgPreference none = { 0 };
 
   g_return_if_fail (uri != NULL);
 
-  g_task_set_source_tag (task, derate_pg_connection_open_async);
-  route = derate_pg_route_parse (uri, password, &error);
-  if (route == NULL)
-    {
-      g_task_return_error (task, error);
-      return;
-    }
-  opening = g_new0 (Opening, 1);
-  opening->route = g_steal_pointer (&route);
-  g_task_set_task_data (task, opening, opening_free);
-  opening->cancel = derate_pg_connection_watch_cancellable (cancellable, opening_cancelled, task);
-  opening_next (g_steal_pointer (&task));
+  derate_pg_connection_open_preferring_async (uri, password, &none, cancellable, callback,
+                                              user_data);
 }
 
 /**
@@ -271,7 +386,9 @@ derate_pg_connection_open_async (const char *uri,
  * @error: where to put the error
  *
  * Ends derate_pg_connection_open_async(). Errors are of %DERATE_PG_ERROR, of %G_RESOLVER_ERROR for
- * a name without address, or %G_IO_ERROR_CANCELLED.
+ * a name without address, or %G_IO_ERROR_CANCELLED; of several hosts the text names each and what
+ * was wrong with it, and the code is of the last, %DERATE_PG_ERROR_READ_ONLY where that one is not
+ * what `target_session_attrs` wants.
  *
  * Returns: (transfer full): the session
  *
@@ -303,4 +420,23 @@ derate_pg_connection_check_uri (const char *uri, GError **error)
   g_autoptr (DeratePgRoute) route = derate_pg_route_parse (uri, NULL, error);
 
   return route != NULL;
+}
+
+/**
+ * derate_pg_connection_get_passed_over:
+ * @connection: a session
+ *
+ * What became of the hosts of its URI that were tried before this one: `HOST:PORT: REASON`, divided
+ * by semicolons. For the thread that has the session.
+ *
+ * Returns: (transfer none) (nullable): the text, %NULL where it was the first
+ *
+ * Since: 1.0
+ */
+const char *
+derate_pg_connection_get_passed_over (DeratePgConnection *connection)
+{
+  g_return_val_if_fail (DERATE_IS_PG_CONNECTION (connection), NULL);
+
+  return g_object_get_data (G_OBJECT (connection), PASSED_OVER);
 }

@@ -31,6 +31,22 @@ GSource *derate_pg_connection_watch_cancellable (GCancellable          *cancella
 
 void derate_pg_connection_drop_source (GSource **source);
 
+/* How a pool opens its sessions. */
+typedef struct
+{
+  GTimeSpan timeout;     /* of each host, where the URI does not say; 0: 5 seconds */
+  const char *first;     /* (nullable): HOST:PORT to begin with */
+  gboolean any_role;     /* whatever the URI wants */
+  gboolean or_read_only; /* where the URI wants writes and no host takes them */
+} DeratePgPreference;
+
+void derate_pg_connection_open_preferring_async (const char               *uri,
+                                                 const char               *password,
+                                                 const DeratePgPreference *preference,
+                                                 GCancellable             *cancellable,
+                                                 GAsyncReadyCallback       callback,
+                                                 gpointer                  user_data);
+
 /* For a pool, which owns its sessions and lends them to one thread at a time. */
 
 /* Called once, in the context it was started in, never before the function that starts it has

@@ -28,6 +28,9 @@ DeratePgConnection *derate_pg_connection_open_finish (GAsyncResult *result,
                                                       GError      **error);
 
 DERATE_AVAILABLE_IN_1_0
+const char *derate_pg_connection_get_passed_over (DeratePgConnection *connection);
+
+DERATE_AVAILABLE_IN_1_0
 void derate_pg_connection_query_async (DeratePgConnection *connection,
                                        const char         *sql,
                                        const char *const  *parameters,

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define DEFAULT_TIMEOUT (5 * G_TIME_SPAN_SECOND) /* semantics §10 */
 #define MAX_TIMEOUT_SECONDS 3600
 
 typedef PQconninfoOption ConnInfo;
@@ -15,6 +14,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ConnInfo, PQconninfoFree)
 static const char *const ours[] = {
   "host",       "hostaddr", "port", "target_session_attrs", "connect_timeout",
   "gssencmode", "service",  NULL
+};
+
+/* By what a server may be: a standby, a primary that is read-only by default, or one that takes
+ * writes. As libpq has it. */
+static const struct
+{
+  const char *attrs;
+  gboolean wanted[3];
+} roles[] = {
+  [DERATE_PG_ROLE_ANY] = { "any", { TRUE, TRUE, TRUE } },
+  [DERATE_PG_ROLE_READ_WRITE] = { "read-write", { FALSE, FALSE, TRUE } },
+  [DERATE_PG_ROLE_READ_ONLY] = { "read-only", { TRUE, TRUE, FALSE } },
+  [DERATE_PG_ROLE_PRIMARY] = { "primary", { FALSE, TRUE, TRUE } },
+  [DERATE_PG_ROLE_STANDBY] = { "standby", { TRUE, FALSE, FALSE } },
+  [DERATE_PG_ROLE_PREFER_STANDBY] = { "prefer-standby", { TRUE, FALSE, FALSE } },
 };
 
 DeratePgTarget *
@@ -45,6 +59,15 @@ derate_pg_target_needs_lookup (const DeratePgTarget *target)
          target->host[0] != '@';
 }
 
+char *
+derate_pg_target_to_string (const DeratePgTarget *target)
+{
+  const char *host = target->host != NULL ? target->host : target->address;
+
+  return g_strdup_printf ("%s:%s", host != NULL ? host : "local",
+                          target->port != NULL ? target->port : "5432");
+}
+
 static const char *
 lookup (const ConnInfo *info, const char *keyword, const char *variable)
 {
@@ -67,7 +90,7 @@ nth (char **list, guint i)
 }
 
 static void
-add_targets (DeratePgRoute *route, char **hosts, char **addresses, char **ports, const char *attrs)
+add_targets (DeratePgRoute *route, char **hosts, char **addresses, char **ports)
 {
   guint n_hosts = hosts != NULL ? g_strv_length (hosts) : 0;
   guint n = MAX (MAX (n_hosts, addresses != NULL ? g_strv_length (addresses) : 0), 1);
@@ -78,7 +101,6 @@ add_targets (DeratePgRoute *route, char **hosts, char **addresses, char **ports,
       DeratePgTarget target = {
         .host = nth (hosts, i),
         .port = nth (ports, n_ports == 1 ? 0 : i),
-        .attrs = attrs,
       };
 
       g_queue_push_tail (&route->targets, derate_pg_target_copy (&target, nth (addresses, i)));
@@ -99,19 +121,12 @@ find_targets (DeratePgRoute *route, const ConnInfo *info, GError **error)
   g_auto (GStrv) hosts = split (info, "host", "PGHOST");
   g_auto (GStrv) addresses = split (info, "hostaddr", "PGHOSTADDR");
   g_auto (GStrv) ports = split (info, "port", "PGPORT");
-  const char *attrs = lookup (info, "target_session_attrs", "PGTARGETSESSIONATTRS");
   guint n_ports = ports != NULL ? g_strv_length (ports) : 0;
 
   /* A Unix socket directory of the URI outranks an address of the environment. */
   if (hosts != NULL && hosts[0][0] == '/' && lookup (info, "hostaddr", NULL) == NULL)
     g_clear_pointer (&addresses, g_strfreev);
-  if (attrs != NULL && g_str_equal (attrs, "prefer-standby"))
-    {
-      add_targets (route, hosts, addresses, ports, "standby");
-      add_targets (route, hosts, addresses, ports, NULL);
-    }
-  else
-    add_targets (route, hosts, addresses, ports, g_intern_string (attrs));
+  add_targets (route, hosts, addresses, ports);
   if ((hosts != NULL && addresses != NULL && g_strv_length (hosts) != g_strv_length (addresses)) ||
       (n_ports > 1 && n_ports != MAX (hosts != NULL ? g_strv_length (hosts) : 0,
                                       addresses != NULL ? g_strv_length (addresses) : 0)))
@@ -124,12 +139,31 @@ find_targets (DeratePgRoute *route, const ConnInfo *info, GError **error)
 }
 
 static gboolean
+find_role (DeratePgRoute *route, const ConnInfo *info, GError **error)
+{
+  const char *attrs = lookup (info, "target_session_attrs", "PGTARGETSESSIONATTRS");
+
+  for (guint i = 0; i < G_N_ELEMENTS (roles); i++)
+    {
+      if (attrs == NULL || g_str_equal (attrs, roles[i].attrs))
+        {
+          route->role = (DeratePgRole)i;
+          return TRUE;
+        }
+    }
+  g_set_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CONFIG,
+               "target_session_attrs=%s: not any, read-write, read-only, primary, standby or "
+               "prefer-standby",
+               attrs);
+  return FALSE;
+}
+
+static gboolean
 find_timeout (DeratePgRoute *route, const ConnInfo *info, GError **error)
 {
   const char *text = lookup (info, "connect_timeout", "PGCONNECT_TIMEOUT");
   gint64 seconds = 0;
 
-  route->timeout = DEFAULT_TIMEOUT;
   if (text == NULL)
     return TRUE;
   if (!g_ascii_string_to_signed (text, 10, 0, MAX_TIMEOUT_SECONDS, &seconds, NULL))
@@ -202,7 +236,8 @@ derate_pg_route_parse (const char *uri, const char *password, GError **error)
                    lookup (info, "service", NULL));
       return NULL;
     }
-  if (!find_targets (route, info, error) || !find_timeout (route, info, error))
+  if (!find_targets (route, info, error) || !find_role (route, info, error) ||
+      !find_timeout (route, info, error))
     return NULL;
   add_rest (route, info, password);
   return g_steal_pointer (&route);
@@ -217,6 +252,54 @@ derate_pg_route_free (DeratePgRoute *route)
   g_ptr_array_unref (route->values);
   g_queue_clear_full (&route->targets, (GDestroyNotify)derate_pg_target_free);
   g_free (route);
+}
+
+gboolean
+derate_pg_route_wants_writes (const DeratePgRoute *route)
+{
+  return roles[route->role].wanted[2];
+}
+
+void
+derate_pg_route_begin_with (DeratePgRoute *route, const char *name)
+{
+  GQueue first = G_QUEUE_INIT;
+  GList *next;
+
+  for (GList *l = route->targets.head; l != NULL; l = next)
+    {
+      g_autofree char *text = derate_pg_target_to_string (l->data);
+
+      next = l->next;
+      if (g_str_equal (text, name))
+        {
+          g_queue_unlink (&route->targets, l);
+          g_queue_push_tail_link (&first, l);
+        }
+    }
+  while (first.tail != NULL)
+    g_queue_push_head_link (&route->targets, g_queue_pop_tail_link (&first));
+}
+
+const char *
+derate_pg_route_judge (const DeratePgRoute *route, PGconn *pg, const char **asked)
+{
+  const char *standby = PQparameterStatus (pg, "in_hot_standby");
+  const char *read_only = PQparameterStatus (pg, "default_transaction_read_only");
+  gboolean is_standby = g_strcmp0 (standby, "on") == 0;
+  gboolean is_read_only = is_standby || g_strcmp0 (read_only, "on") == 0;
+
+  *asked = NULL;
+  if (route->role == DERATE_PG_ROLE_ANY)
+    return NULL;
+  if (standby == NULL || read_only == NULL)
+    {
+      *asked = route->role == DERATE_PG_ROLE_PREFER_STANDBY ? "standby" : roles[route->role].attrs;
+      return NULL;
+    }
+  if (roles[route->role].wanted[is_standby ? 0 : is_read_only ? 1 : 2])
+    return NULL;
+  return is_standby ? "it is a standby" : is_read_only ? "it is read-only" : "it takes writes";
 }
 
 PGconn *
