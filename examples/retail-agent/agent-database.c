@@ -103,13 +103,10 @@ on_result (GObject *source, GAsyncResult *async, gpointer data)
 static void
 send_query (Query *query)
 {
-  char id[16];
-  const char *parameters[] = { id, NULL };
-
-  g_snprintf (id, sizeof id, "%d", query->id);
   derate_pg_connection_query_async (query->connection,
-                                    "SELECT name, price FROM product WHERE id = $1", parameters,
-                                    query->cancellable, on_result, query);
+                                    "SELECT name, price FROM product WHERE id = $1",
+                                    g_variant_new ("(i)", query->id), query->cancellable, on_result,
+                                    query);
 }
 
 static void

@@ -72,10 +72,10 @@ void derate_pg_connection_set_pooled (DeratePgConnection *connection,
                                       gboolean            pooled);
 gboolean derate_pg_connection_is_abandoned (DeratePgConnection *connection);
 
-/* Cancels on the server, and takes what still comes. Succeeds once the server has nothing more to
- * say and no cancel request of ours is under way, so that it cannot hit what comes next; the
- * session is then like any other, perhaps inside a transaction. Otherwise, and after @limit, it is
- * closed and @func is given the error. */
+/* Cancels on the server what an abandoned session was doing, and takes what still comes. Succeeds
+ * once the server has nothing more to say and no cancel request of ours is under way, so that it
+ * cannot hit what comes next; the session is then like any other, perhaps inside a transaction.
+ * Otherwise, and after @limit, it is closed and @func is given the error. */
 void derate_pg_connection_drain_async (DeratePgConnection *connection,
                                        GTimeSpan           limit,
                                        DeratePgDoneFunc    func,

@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A session and its queries. One thread at a time: whoever calls must own the object then, and a
- * query ends in the context it was started in. libpq never waits: the socket is non-blocking, and
- * every read and write follows a wake-up of the context. */
-#include "derate-pg-connection-private.h"
+/* A session: what it is and what is known of it. One thread at a time: whoever calls must own the
+ * object then. libpq never waits: the socket is non-blocking. */
+#include "derate-pg-session-private.h"
 
 #include "derate-pg-error-private.h"
-#include "derate-pg-result-private.h"
 
 #define MAX_IDLE_READS 16
-
-typedef struct
-{
-  PGresult *result; /* the last good one */
-  GError *error; /* the first: a killed session ends with a second one that says nothing */
-  GIOCondition watched;
-  GSource *io;
-  GSource *cancel;
-} Query;
 
 /**
  * DeratePgConnection:
@@ -26,15 +15,6 @@ typedef struct
  *
  * Since: 1.0
  */
-struct _DeratePgConnection
-{
-  GObject parent_instance;
-
-  PGconn *pg; /* NULL once closed */
-  char *fatal; /* what the server said when it ended the session */
-  GTask *query; /* the one that runs; its data is a Query */
-};
-
 G_DEFINE_FINAL_TYPE (DeratePgConnection, derate_pg_connection, G_TYPE_OBJECT)
 
 void
@@ -104,6 +84,8 @@ derate_pg_connection_new (PGconn *pg)
   DeratePgConnection *self = g_object_new (DERATE_TYPE_PG_CONNECTION, NULL);
 
   self->pg = pg;
+  self->pid = PQbackendPID (pg);
+  self->was_read_only = derate_pg_connection_is_read_only (self);
   PQsetNoticeReceiver (pg, take_notice, self);
   PQsetErrorVerbosity (pg, PQERRORS_DEFAULT);
   if (PQsetnonblocking (pg, 1) != 0)
@@ -111,255 +93,26 @@ derate_pg_connection_new (PGconn *pg)
   return self;
 }
 
-static void
-query_free (gpointer data)
+gboolean
+derate_pg_connection_may_start (DeratePgConnection *self, GError **error)
 {
-  Query *query = data;
-
-  derate_pg_connection_drop_source (&query->io);
-  derate_pg_connection_drop_source (&query->cancel);
-  g_clear_pointer (&query->result, PQclear);
-  g_clear_error (&query->error);
-  g_free (query);
-}
-
-/* Takes @error over; NULL ends the query with what it gathered. */
-static void
-end_query (DeratePgConnection *self, GError *error)
-{
-  g_autoptr (GTask) task = g_steal_pointer (&self->query);
-  Query *query = g_task_get_task_data (task);
-
-  derate_pg_connection_drop_source (&query->io);
-  derate_pg_connection_drop_source (&query->cancel);
-  if (error == NULL)
-    error = g_steal_pointer (&query->error);
-  if (error != NULL)
-    g_task_return_error (task, error);
-  else
-    g_task_return_pointer (task, derate_pg_result_new (g_steal_pointer (&query->result)),
-                           (GDestroyNotify)derate_pg_result_unref);
-}
-
-/* Ends the session in the middle of a query; what the server said before counts first. */
-static void
-break_query (DeratePgConnection *self, GError *error)
-{
-  Query *query = g_task_get_task_data (self->query);
-
-  if (query->error != NULL)
-    g_clear_error (&error);
-  g_clear_pointer (&self->pg, PQfinish);
-  end_query (self, error);
-}
-
-static gboolean
-query_cancelled (GCancellable *cancellable, gpointer user_data)
-{
-  DeratePgConnection *self = user_data;
-  Query *query = g_task_get_task_data (self->query);
-  GError *error = NULL;
-
-  if (!g_cancellable_set_error_if_cancelled (cancellable, &error))
-    return G_SOURCE_CONTINUE;
-  g_clear_error (&query->error);
-  break_query (self, error);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-collect (Query *query, PGresult *result)
-{
-  switch (PQresultStatus (result))
-    {
-    case PGRES_TUPLES_OK:
-    case PGRES_COMMAND_OK:
-    case PGRES_EMPTY_QUERY:
-      g_clear_pointer (&query->result, PQclear);
-      query->result = result;
-      return;
-
-    case PGRES_COPY_IN:
-    case PGRES_COPY_OUT:
-    case PGRES_COPY_BOTH:
-      if (query->error == NULL)
-        g_set_error (&query->error, DERATE_PG_ERROR, DERATE_PG_ERROR_FAILED,
-                     "COPY is not supported; the session was closed");
-      break;
-
-    default:
-      if (query->error == NULL)
-        query->error = derate_pg_error_from_result (result);
-    }
-  PQclear (result);
-}
-
-static gboolean
-is_copy (const PGresult *result)
-{
-  ExecStatusType status = PQresultStatus (result);
-
-  return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
-}
-
-static void
-drain_notifications (PGconn *pg)
-{
-  PGnotify *notification;
-
-  while ((notification = PQnotifies (pg)) != NULL)
-    PQfreemem (notification);
-}
-
-/* Takes what has arrived; TRUE once the query has ended, in whichever way. */
-static gboolean
-take_results (DeratePgConnection *self)
-{
-  Query *query = g_task_get_task_data (self->query);
-
-  while (!PQisBusy (self->pg))
-    {
-      PGresult *result = PQgetResult (self->pg);
-      gboolean copies;
-
-      if (result == NULL)
-        {
-          drain_notifications (self->pg);
-          if (PQstatus (self->pg) == CONNECTION_BAD)
-            break_query (self, derate_pg_error_from_broken (self->pg, self->fatal));
-          else
-            end_query (self, NULL);
-          return TRUE;
-        }
-      copies = is_copy (result);
-      collect (query, result);
-      if (copies)
-        {
-          break_query (self, NULL);
-          return TRUE;
-        }
-    }
-  return FALSE;
-}
-
-static gboolean query_ready (gint fd, GIOCondition condition, gpointer user_data);
-
-/* Writes what can be written and says what to wait for next. */
-static void
-flush_and_watch (DeratePgConnection *self)
-{
-  Query *query = g_task_get_task_data (self->query);
-  int unsent = PQflush (self->pg);
-  GIOCondition wanted = unsent == 1 ? G_IO_IN | G_IO_OUT : G_IO_IN;
-
-  if (unsent < 0)
-    {
-      break_query (self, derate_pg_error_from_broken (self->pg, self->fatal));
-      return;
-    }
-  if (query->io != NULL && query->watched == wanted)
-    return;
-  derate_pg_connection_drop_source (&query->io);
-  query->watched = wanted;
-  query->io = derate_pg_connection_watch (self->pg, wanted, query_ready, self);
-}
-
-static gboolean
-query_ready (gint fd, GIOCondition condition, gpointer user_data)
-{
-  DeratePgConnection *self = user_data;
-
-  if ((condition & ~G_IO_OUT) != 0 && PQconsumeInput (self->pg) == 0)
-    {
-      /* A last word may have come before the end of the stream. */
-      if (!take_results (self))
-        break_query (self, derate_pg_error_from_broken (self->pg, self->fatal));
-      return G_SOURCE_REMOVE;
-    }
-  if (!take_results (self))
-    flush_and_watch (self);
-  return G_SOURCE_CONTINUE; /* a source that was replaced is destroyed already */
-}
-
-static gboolean
-may_start (DeratePgConnection *self, GTask *task)
-{
-  if (self->query != NULL)
-    g_task_return_new_error (task, DERATE_PG_ERROR, DERATE_PG_ERROR_BUSY,
-                             "the session is in the middle of another query");
+  if (self->is_running || self->is_abandoned)
+    g_set_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_BUSY,
+                 "the session is in the middle of another query");
   else if (self->pg == NULL)
-    g_task_return_new_error (task, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED,
-                             "the session has ended");
+    g_set_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session has ended");
   else
     return TRUE;
   return FALSE;
 }
 
-/**
- * derate_pg_connection_query_async:
- * @connection: a session
- * @sql: one statement, with `$1`, `$2` … for the parameters; an empty one asks for a sign of life
- * @parameters: (nullable) (array zero-terminated=1): the values of the parameters as texts
- * @cancellable: (nullable): ends it at once, and the session with it: the server may still be busy
- * @callback: (scope async): called once, in the thread-default context of the caller
- * @user_data: data for @callback
- *
- * Runs one statement. Only one runs at a time.
- *
- * Since: 1.0
- */
 void
-derate_pg_connection_query_async (DeratePgConnection *connection,
-                                  const char *sql,
-                                  const char *const *parameters,
-                                  GCancellable *cancellable,
-                                  GAsyncReadyCallback callback,
-                                  gpointer user_data)
+derate_pg_connection_finish (DeratePgConnection *self)
 {
-  g_autoptr (GTask) task = NULL;
-  int n = parameters != NULL ? (int)g_strv_length ((char **)parameters) : 0;
-  Query *query;
-
-  g_return_if_fail (DERATE_IS_PG_CONNECTION (connection));
-  g_return_if_fail (sql != NULL);
-
-  task = g_task_new (connection, cancellable, callback, user_data);
-  g_task_set_source_tag (task, derate_pg_connection_query_async);
-  if (g_task_return_error_if_cancelled (task) || !may_start (connection, task))
-    return;
-  query = g_new0 (Query, 1);
-  g_task_set_task_data (task, query, query_free);
-  connection->query = g_steal_pointer (&task);
-  if (PQsendQueryParams (connection->pg, sql, n, NULL, parameters, NULL, NULL, 0) == 0)
-    {
-      break_query (connection, derate_pg_error_from_broken (connection->pg, connection->fatal));
-      return;
-    }
-  query->cancel = derate_pg_connection_watch_cancellable (cancellable, query_cancelled, connection);
-  flush_and_watch (connection);
-}
-
-/**
- * derate_pg_connection_query_finish:
- * @connection: a session
- * @result: what the callback was given
- * @error: where to put the error
- *
- * Ends derate_pg_connection_query_async(). After %DERATE_PG_ERROR_CLOSED and %G_IO_ERROR_CANCELLED
- * the session is of no more use.
- *
- * Returns: (transfer full): what the statement gave
- *
- * Since: 1.0
- */
-DeratePgResult *
-derate_pg_connection_query_finish (DeratePgConnection *connection,
-                                   GAsyncResult *result,
-                                   GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, connection), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
+  derate_pg_place_leave (self);
+  self->is_abandoned = FALSE;
+  if (self->pg != NULL)
+    derate_pg_free_session (g_steal_pointer (&self->pg), self->run.received > DERATE_PG_BIG);
 }
 
 /**
@@ -378,7 +131,7 @@ derate_pg_connection_is_usable (DeratePgConnection *connection)
 {
   g_return_val_if_fail (DERATE_IS_PG_CONNECTION (connection), FALSE);
 
-  if (connection->pg == NULL || connection->query != NULL)
+  if (connection->pg == NULL || connection->is_running || connection->is_abandoned)
     return FALSE;
   for (guint i = 0; i < MAX_IDLE_READS; i++)
     {
@@ -389,14 +142,26 @@ derate_pg_connection_is_usable (DeratePgConnection *connection)
       /* The first read after a kill brings the notice, the second the end of the stream. */
       if (PQconsumeInput (connection->pg) == 0)
         {
-          g_clear_pointer (&connection->pg, PQfinish);
+          derate_pg_connection_finish (connection);
           return FALSE;
         }
-      drain_notifications (connection->pg);
+      derate_pg_connection_drop_notifications (connection);
     }
   if (connection->fatal != NULL || PQstatus (connection->pg) == CONNECTION_BAD)
-    g_clear_pointer (&connection->pg, PQfinish);
+    derate_pg_connection_finish (connection);
+  else
+    derate_pg_connection_look_at_role (connection);
   return connection->pg != NULL;
+}
+
+/* Nobody listens for them here. */
+void
+derate_pg_connection_drop_notifications (DeratePgConnection *self)
+{
+  PGnotify *notification;
+
+  while ((notification = PQnotifies (self->pg)) != NULL)
+    PQfreemem (notification);
 }
 
 static gboolean
@@ -462,6 +227,45 @@ derate_pg_connection_is_in_transaction (DeratePgConnection *connection)
 }
 
 /**
+ * derate_pg_connection_get_pid:
+ * @connection: a session
+ *
+ * The number of the server's process for this session, as `pg_stat_activity` has it. It is kept
+ * after the end.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+derate_pg_connection_get_pid (DeratePgConnection *connection)
+{
+  g_return_val_if_fail (DERATE_IS_PG_CONNECTION (connection), 0);
+
+  return (guint)connection->pid;
+}
+
+/**
+ * derate_pg_connection_set_query_timeout:
+ * @connection: a session
+ * @timeout: the longest that a query may take, in microseconds; 0 for no limit
+ *
+ * Limits the queries that are started from now on: one that takes longer ends with
+ * %DERATE_PG_ERROR_TIMED_OUT, as when it is cancelled. A session of one's own has no limit unless
+ * this sets one; that of a pool has the pool's.
+ *
+ * Since: 1.0
+ */
+void
+derate_pg_connection_set_query_timeout (DeratePgConnection *connection, GTimeSpan timeout)
+{
+  g_return_if_fail (DERATE_IS_PG_CONNECTION (connection));
+  g_return_if_fail (timeout >= 0);
+
+  connection->query_timeout = timeout;
+}
+
+/**
  * derate_pg_connection_close:
  * @connection: a session
  *
@@ -474,10 +278,12 @@ derate_pg_connection_close (DeratePgConnection *connection)
 {
   g_return_if_fail (DERATE_IS_PG_CONNECTION (connection));
 
-  if (connection->query != NULL)
-    break_query (connection,
-                 g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session was closed"));
-  g_clear_pointer (&connection->pg, PQfinish);
+  if (connection->drain != NULL)
+    derate_pg_drain_stop (connection);
+  else if (connection->is_running)
+    derate_pg_query_close (connection);
+  else
+    derate_pg_connection_finish (connection);
 }
 
 static void
@@ -485,7 +291,10 @@ derate_pg_connection_finalize (GObject *object)
 {
   DeratePgConnection *self = DERATE_PG_CONNECTION (object);
 
-  g_clear_pointer (&self->pg, PQfinish);
+  derate_pg_connection_finish (self);
+  derate_pg_run_forget (self);
+  g_clear_pointer (&self->meter, derate_pg_meter_unref);
+  g_clear_object (&self->clock);
   g_free (self->fatal);
 
   G_OBJECT_CLASS (derate_pg_connection_parent_class)->finalize (object);
@@ -500,4 +309,6 @@ derate_pg_connection_class_init (DeratePgConnectionClass *klass)
 static void
 derate_pg_connection_init (DeratePgConnection *self)
 {
+  self->clock = g_object_ref (derate_clock_get_system ());
+  self->operation = DERATE_PG_OPERATION_OTHER;
 }

@@ -33,7 +33,7 @@ const char *derate_pg_connection_get_passed_over (DeratePgConnection *connection
 DERATE_AVAILABLE_IN_1_0
 void derate_pg_connection_query_async (DeratePgConnection *connection,
                                        const char         *sql,
-                                       const char *const  *parameters,
+                                       GVariant           *parameters,
                                        GCancellable       *cancellable,
                                        GAsyncReadyCallback callback,
                                        gpointer            user_data);
@@ -42,6 +42,20 @@ DERATE_AVAILABLE_IN_1_0
 DeratePgResult *derate_pg_connection_query_finish (DeratePgConnection *connection,
                                                    GAsyncResult       *result,
                                                    GError            **error);
+
+DERATE_AVAILABLE_IN_1_0
+DeratePgResult *derate_pg_connection_query (DeratePgConnection *connection,
+                                            const char         *sql,
+                                            GVariant           *parameters,
+                                            GCancellable       *cancellable,
+                                            GError            **error);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_pg_connection_set_query_timeout (DeratePgConnection *connection,
+                                             GTimeSpan           timeout);
+
+DERATE_AVAILABLE_IN_1_0
+guint derate_pg_connection_get_pid (DeratePgConnection *connection);
 
 DERATE_AVAILABLE_IN_1_0
 gboolean derate_pg_connection_is_usable (DeratePgConnection *connection);

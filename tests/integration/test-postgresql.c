@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pg-client.h"
 #include "test-check.h"
-#include "test-servers.h"
 
-#include <derate-postgresql.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -13,68 +12,16 @@
 
 static TestServers *servers;
 
-static void
-take_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  *(GAsyncResult **)user_data = g_object_ref (result);
-}
-
-static void
-wait_for (GAsyncResult **result)
-{
-  while (*result == NULL)
-    g_main_context_iteration (NULL, TRUE);
-}
-
-static DeratePgConnection *
-try_open (const char *uri, const char *password, GError **error)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-
-  derate_pg_connection_open_async (uri, password, NULL, take_result, &result);
-  wait_for (&result);
-  return derate_pg_connection_open_finish (result, error);
-}
-
-static DeratePgConnection *
-open_connection (void)
-{
-  g_autoptr (GError) error = NULL;
-  DeratePgConnection *connection = try_open (test_servers_get_uri (servers, NAME), NULL, &error);
-
-  g_assert_no_error (error);
-  return connection;
-}
-
-static DeratePgResult *
-query (DeratePgConnection *connection,
-       const char *sql,
-       const char *const *parameters,
-       GError **error)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-
-  derate_pg_connection_query_async (connection, sql, parameters, NULL, take_result, &result);
-  wait_for (&result);
-  return derate_pg_connection_query_finish (connection, result, error);
-}
-
-/* The first value of the first row. */
 static char *
 run (const char *sql)
 {
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DeratePgResult) result = query (connection, sql, NULL, &error);
-
-  g_assert_no_error (error);
-  return g_strdup (derate_pg_result_get_value (result, 0, 0));
+  return pg_run (servers, sql);
 }
 
 static void
 execute (const char *sql)
 {
-  g_autofree char *value = run (sql);
+  pg_execute (servers, sql);
 }
 
 /* The same server by TCP, where pg_hba.conf asks the role guest for a password. */
@@ -198,7 +145,7 @@ test_full (void)
 
   while (error == NULL)
     {
-      DeratePgConnection *connection = try_open (uri, NULL, &error);
+      DeratePgConnection *connection = pg_try_open (uri, NULL, &error);
 
       if (connection != NULL)
         g_ptr_array_add (sessions, connection);
@@ -213,7 +160,7 @@ test_read_only (void)
 {
   g_autoptr (DerateHealthCheck) check =
       test_check_new (NAME, "uri", test_servers_get_uri (servers, NAME), NULL);
-  g_autoptr (DeratePgConnection) connection = open_connection ();
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
   g_autoptr (GError) error = NULL;
 
   g_free (test_check_expect (check, HEALTHY));
@@ -223,18 +170,18 @@ test_read_only (void)
   /* The session that is there learns of it when the server gets to its signal. */
   while (!derate_pg_connection_is_read_only (connection))
     {
-      g_autoptr (DeratePgResult) result = query (connection, "", NULL, &error);
+      g_autoptr (DeratePgResult) result = pg_query (connection, "", NULL, &error);
 
       g_assert_no_error (error);
     }
   g_assert_false (derate_pg_connection_is_standby (connection));
-  g_assert_null (query (connection, "create table nothing ()", NULL, &error));
+  g_assert_null (pg_query (connection, "create table nothing ()", NULL, &error));
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY);
   g_free (test_check_expect (check, DERATE_HEALTH_STATUS_DEGRADED, DERATE_HEALTH_CAUSE_READ_ONLY));
   execute ("alter system reset default_transaction_read_only");
   execute ("select pg_reload_conf()");
   while (derate_pg_connection_is_read_only (connection))
-    derate_pg_result_unref (query (connection, "", NULL, NULL));
+    derate_pg_result_unref (pg_query (connection, "", NULL, NULL));
   g_free (test_check_expect (check, HEALTHY));
 }
 
@@ -312,136 +259,6 @@ test_options (void)
   g_assert_nonnull (strstr (file->message, "password-file=/does/not/exist"));
 }
 
-static void
-test_query (void)
-{
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-  g_autoptr (DeratePgResult) rows = NULL;
-  g_autoptr (DeratePgResult) changed = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *sqlstate = NULL;
-
-  rows = query (connection, "select i, null, $1::text as word from generate_series(1, 3) i",
-                (const char *const[]){ "it's", NULL }, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (derate_pg_result_get_n_rows (rows), ==, 3);
-  g_assert_cmpuint (derate_pg_result_get_n_columns (rows), ==, 3);
-  g_assert_cmpstr (derate_pg_result_get_column_name (rows, 2), ==, "word");
-  g_assert_cmpuint (derate_pg_result_get_column_type (rows, 0), ==, 23);
-  g_assert_cmpstr (derate_pg_result_get_value (rows, 2, 0), ==, "3");
-  g_assert_cmpstr (derate_pg_result_get_value (rows, 0, 2), ==, "it's");
-  g_assert_true (derate_pg_result_is_null (rows, 0, 1));
-  g_assert_null (derate_pg_result_get_value (rows, 3, 0));
-
-  changed = query (connection, "create temp table t as select generate_series(1, 7)", NULL, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (derate_pg_result_get_affected (changed), ==, 7);
-
-  g_assert_null (query (connection, "select * from nowhere", NULL, &error));
-  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
-  sqlstate = derate_pg_error_get_sqlstate (error);
-  g_assert_cmpstr (sqlstate, ==, "42P01");
-  g_assert_true (derate_pg_connection_is_usable (connection));
-}
-
-static void
-test_transaction (void)
-{
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-
-  g_assert_false (derate_pg_connection_is_in_transaction (connection));
-  derate_pg_result_unref (query (connection, "begin", NULL, NULL));
-  g_assert_true (derate_pg_connection_is_in_transaction (connection));
-  g_assert_null (query (connection, "select 1/0", NULL, NULL));
-  g_assert_true (derate_pg_connection_is_in_transaction (connection));
-  derate_pg_result_unref (query (connection, "rollback", NULL, NULL));
-  g_assert_false (derate_pg_connection_is_in_transaction (connection));
-}
-
-/* More than any socket buffer, in both directions. */
-static void
-test_big_value (void)
-{
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-  g_autofree char *big = g_strnfill (16 * 1024 * 1024, 'x');
-  g_autoptr (DeratePgResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-
-  result = query (connection, "select $1::text", (const char *const[]){ big, NULL }, &error);
-  g_assert_no_error (error);
-  g_assert_cmpuint (strlen (derate_pg_result_get_value (result, 0, 0)), ==, strlen (big));
-}
-
-static void
-test_busy_and_cancelled (void)
-{
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr (GAsyncResult) slow = NULL;
-  g_autoptr (GError) error = NULL;
-
-  derate_pg_connection_query_async (connection, "select pg_sleep(600)", NULL, cancellable,
-                                    take_result, &slow);
-  g_assert_null (query (connection, "", NULL, &error));
-  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_BUSY);
-  g_clear_error (&error);
-  g_assert_null (slow);
-  g_cancellable_cancel (cancellable);
-  wait_for (&slow);
-  g_assert_null (derate_pg_connection_query_finish (connection, slow, &error));
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_clear_error (&error);
-  g_assert_false (derate_pg_connection_is_usable (connection));
-  g_assert_null (query (connection, "", NULL, &error));
-  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
-}
-
-static void
-test_killed_query (void)
-{
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-  g_autoptr (GAsyncResult) slow = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *sqlstate = NULL;
-
-  derate_pg_connection_query_async (connection, "select pg_sleep(600)", NULL, NULL, take_result,
-                                    &slow);
-  while (slow == NULL)
-    execute (
-        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sl%'");
-  g_assert_null (derate_pg_connection_query_finish (connection, slow, &error));
-  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
-  sqlstate = derate_pg_error_get_sqlstate (error);
-  g_assert_cmpstr (sqlstate, ==, "57P01");
-  g_assert_false (derate_pg_connection_is_usable (connection));
-}
-
-static void
-test_copy (void)
-{
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-  g_autoptr (GError) error = NULL;
-
-  g_assert_null (query (connection, "copy (select 1) to stdout", NULL, &error));
-  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_FAILED);
-  g_assert_false (derate_pg_connection_is_usable (connection));
-}
-
-static void
-test_close (void)
-{
-  g_autoptr (DeratePgConnection) connection = open_connection ();
-  g_autoptr (GAsyncResult) slow = NULL;
-  g_autoptr (GError) error = NULL;
-
-  derate_pg_connection_query_async (connection, "select pg_sleep(600)", NULL, NULL, take_result,
-                                    &slow);
-  derate_pg_connection_close (connection);
-  wait_for (&slow);
-  g_assert_null (derate_pg_connection_query_finish (connection, slow, &error));
-  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
-}
-
 int
 main (int argc, char *argv[])
 {
@@ -463,13 +280,6 @@ main (int argc, char *argv[])
   g_test_add_func ("/postgresql/check/stand-ins", test_stand_ins);
   g_test_add_func ("/postgresql/check/connect-timeout", test_connect_timeout);
   g_test_add_func ("/postgresql/check/options", test_options);
-  g_test_add_func ("/postgresql/client/query", test_query);
-  g_test_add_func ("/postgresql/client/transaction", test_transaction);
-  g_test_add_func ("/postgresql/client/big-value", test_big_value);
-  g_test_add_func ("/postgresql/client/busy-and-cancelled", test_busy_and_cancelled);
-  g_test_add_func ("/postgresql/client/killed-query", test_killed_query);
-  g_test_add_func ("/postgresql/client/copy", test_copy);
-  g_test_add_func ("/postgresql/client/close", test_close);
 
   status = g_test_run ();
   test_servers_free (servers);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a pool asks of its sessions and tells them. */
+#include "derate-pg-session-private.h"
+
+void
+derate_pg_connection_set_pooled (DeratePgConnection *self, gboolean pooled)
+{
+  self->is_pooled = pooled;
+}
+
+gboolean
+derate_pg_connection_is_abandoned (DeratePgConnection *self)
+{
+  return self->is_abandoned;
+}
+
+int
+derate_pg_connection_get_fd (DeratePgConnection *self)
+{
+  return self->pg != NULL ? PQsocket (self->pg) : -1;
+}
+
+gboolean
+derate_pg_connection_needs_reset (DeratePgConnection *self)
+{
+  return derate_pg_connection_is_in_transaction (self);
+}
+
+gboolean
+derate_pg_connection_saw_read_only (DeratePgConnection *self)
+{
+  gboolean saw = self->saw_read_only;
+
+  self->saw_read_only = FALSE;
+  return saw;
+}
+
+void
+derate_pg_connection_set_meter (DeratePgConnection *self, DeratePgMeter *meter)
+{
+  g_clear_pointer (&self->meter, derate_pg_meter_unref);
+  self->meter = meter != NULL ? derate_pg_meter_ref (meter) : NULL;
+}
+
+void
+derate_pg_connection_set_operation (DeratePgConnection *self, DeratePgOperation operation)
+{
+  self->operation = operation;
+}
+
+void
+derate_pg_connection_set_clock (DeratePgConnection *self, DerateClock *clock)
+{
+  g_set_object (&self->clock, clock);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-pg-connection-private.h"
+#include "derate-pg-parameters-private.h"
+
+#include <derate-clock.h>
+#include <glib-unix.h>
+
+G_BEGIN_DECLS
+
+/* The inside of a session, for the files that make it up.
+ *
+ * A run is what a session does at a time: one statement, later a batch of them. derate-pg-run.c
+ * sends and takes what comes, and never waits. Who waits is one of three: a source in a context
+ * (derate-pg-query.c), the calling thread (derate-pg-sync.c), or a thread of our own to which a run
+ * is lent because it has too much to copy for a loop (derate-pg-lend.c). The session belongs to
+ * that one until the run ends, or comes back from being lent. */
+
+typedef struct _DeratePgPlace DeratePgPlace;
+typedef struct _DeratePgDrain DeratePgDrain;
+
+typedef enum
+{
+  DERATE_PG_RUN_GOES_ON,
+  DERATE_PG_RUN_ENDED,
+  DERATE_PG_RUN_BROKEN,    /* so is the session; the error says why */
+  DERATE_PG_RUN_CANCELLED, /* by who waits for it; the server may still be busy with it */
+  DERATE_PG_RUN_TIMED_OUT, /* the same */
+  DERATE_PG_RUN_CLOSED,    /* by its owner */
+} DeratePgRunState;
+
+typedef struct
+{
+  char *sql; /* owned */
+  DeratePgOperation operation;
+  gint64 started;  /* by the session's clock */
+  gint64 deadline; /* the same */
+
+  PGresult *result; /* the last good one */
+  GError *error;    /* the first: a killed session ends with a second one that says nothing */
+  guint n_wakes;
+  gsize received; /* about how much, after the first wake */
+
+  DeratePgDoneFunc func;
+  gpointer data;
+  GCancellable *cancellable;
+  gulong cancel_handler;
+
+  DeratePgRunState verdict; /* of who had it before the context; GOES_ON while it goes on */
+
+  /* While it is lent to a thread. */
+  GVariant *unsent;    /* the parameters, where the thread is to send them */
+  GCancellable *stop;  /* NULL: not lent */
+  gboolean is_lent;    /* atomic; FALSE again when the thread is done with it */
+  DeratePgRunState wanted_end; /* why it was told to stop */
+} DeratePgRun;
+
+struct _DeratePgConnection
+{
+  GObject parent_instance;
+
+  PGconn *pg;  /* NULL once closed */
+  char *fatal; /* what the server said when it ended the session */
+  int pid;
+  DerateClock *clock;
+  GTimeSpan query_timeout; /* 0: none */
+  DeratePgMeter *meter;    /* NULL: nothing is counted */
+  DeratePgOperation operation;
+  DeratePgPlace *place; /* where it waits, kept from one query to the next */
+
+  gboolean is_pooled;
+  gboolean is_abandoned;
+  gboolean is_running;
+  gboolean was_read_only;
+  gboolean saw_read_only;
+  gint64 roles_seen; /* when the reported parameters were last looked at */
+  DeratePgRun run;
+  DeratePgDrain *drain;
+};
+
+/* derate-pg-connection.c */
+
+/* FALSE with an error where nothing may be started. */
+gboolean derate_pg_connection_may_start (DeratePgConnection *self,
+                                         GError            **error);
+
+/* Ends the session; off the thread where it may have much to free. */
+void derate_pg_connection_finish (DeratePgConnection *self);
+void derate_pg_connection_look_at_role (DeratePgConnection *self);
+void derate_pg_connection_drop_notifications (DeratePgConnection *self);
+
+/* derate-pg-run.c */
+
+/* Begins a run; derate_pg_run_send () or a thread that it is lent to sends it. */
+void derate_pg_run_begin (DeratePgConnection *self,
+                          const char         *sql,
+                          DeratePgOperation   operation);
+DeratePgRunState derate_pg_run_send (DeratePgConnection           *self,
+                                     const DeratePgParameters     *parameters);
+
+/* Writes what can be written without waiting. */
+DeratePgRunState derate_pg_run_flush (DeratePgConnection *self,
+                                      gboolean           *unsent);
+
+/* Takes what has arrived; may be called when the socket is readable. */
+DeratePgRunState derate_pg_run_receive (DeratePgConnection *self);
+
+/* Waits in the kernel, for @cancellable (nullable) or until @deadline of the system's clock. */
+DeratePgRunState derate_pg_run_wait (DeratePgConnection *self,
+                                     GCancellable       *cancellable,
+                                     gint64              deadline);
+
+gint64 derate_pg_run_get_system_time (void);
+
+/* Lets go of what was gathered. */
+void derate_pg_run_forget (DeratePgConnection *self);
+
+/* The end: the session is free or closed or abandoned, the query counted. */
+void derate_pg_run_end (DeratePgConnection *self,
+                        DeratePgRunState    state,
+                        DeratePgResult    **result,
+                        GError            **error);
+
+/* derate-pg-query.c */
+
+/* Ends a run that a context waits for. */
+void derate_pg_query_end (DeratePgConnection *self,
+                          DeratePgRunState    state);
+/* The session is closed in the middle of it. */
+void derate_pg_query_close (DeratePgConnection *self);
+/* Nothing was started: calls @func in a moment, never at once. Takes @error over. */
+void derate_pg_connection_refuse (DeratePgConnection *self,
+                                  GError             *error,
+                                  DeratePgDoneFunc    func,
+                                  gpointer            data);
+
+/* derate-pg-place.c: a source in a context */
+
+/* Called in the context, for the socket (@ready), a deadline or derate_pg_place_wake (). */
+void derate_pg_place_dispatched (DeratePgConnection *self,
+                                 GIOCondition        ready);
+/* In the thread-default context of the caller; nothing is dispatched before _go () and after
+ * _rest (). */
+void derate_pg_place_hold (DeratePgConnection *self);
+void derate_pg_place_go (DeratePgConnection *self);
+void derate_pg_place_rest (DeratePgConnection *self);
+void derate_pg_place_watch (DeratePgConnection *self,
+                            GIOCondition        condition);
+void derate_pg_place_set_deadline (DeratePgConnection *self,
+                                   gint64              deadline);
+/* Before the socket is closed, or another thread waits for it. */
+void derate_pg_place_leave (DeratePgConnection *self);
+void derate_pg_place_wake (DeratePgPlace *place); /* any thread */
+DeratePgPlace *derate_pg_place_ref (DeratePgPlace *place);
+void derate_pg_place_unref (DeratePgPlace *place);
+
+/* derate-pg-lend.c */
+
+/* Lends the run to a thread of its own. */
+void derate_pg_lend (DeratePgConnection *self);
+gboolean derate_pg_lend_is_out (DeratePgConnection *self);
+void derate_pg_lend_stop (DeratePgConnection *self,
+                          DeratePgRunState    why);
+void derate_pg_lend_take_back (DeratePgConnection *self);
+
+/* Where there is much to free, a thread does it. */
+void derate_pg_free_result (PGresult *result);
+void derate_pg_free_session (PGconn  *pg,
+                             gboolean is_big);
+
+/* derate-pg-drain.c */
+void derate_pg_drain_dispatched (DeratePgConnection *self,
+                                 GIOCondition        ready);
+void derate_pg_drain_stop (DeratePgConnection *self);
+
+/* derate-pg-cancel.c: PQcancel () in a thread of its own */
+typedef struct _DeratePgCancel DeratePgCancel;
+
+/* Wakes @place when done, whether it came through or not. */
+DeratePgCancel *derate_pg_cancel_start (PGconn        *pg,
+                                        DeratePgPlace *place);
+gboolean derate_pg_cancel_is_done (DeratePgCancel *cancel);
+void derate_pg_cancel_unref (DeratePgCancel *cancel);
+
+G_END_DECLS

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a program sees of a session. */
+#include "pg-client.h"
+
+#include <string.h>
+
+static TestServers *servers;
+
+static void
+test_query (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (DeratePgResult) rows = NULL;
+  g_autoptr (DeratePgResult) changed = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *sqlstate = NULL;
+
+  rows = pg_query (connection, "select i, null, $1::text as word from generate_series(1, 3) i",
+                   g_variant_new ("(s)", "it's"), &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (derate_pg_result_get_n_rows (rows), ==, 3);
+  g_assert_cmpuint (derate_pg_result_get_n_columns (rows), ==, 3);
+  g_assert_cmpstr (derate_pg_result_get_column_name (rows, 2), ==, "word");
+  g_assert_cmpuint (derate_pg_result_get_column_type (rows, 0), ==, 23);
+  g_assert_cmpstr (derate_pg_result_get_value (rows, 2, 0), ==, "3");
+  g_assert_cmpstr (derate_pg_result_get_value (rows, 0, 2), ==, "it's");
+  g_assert_true (derate_pg_result_is_null (rows, 0, 1));
+  g_assert_null (derate_pg_result_get_value (rows, 3, 0));
+
+  changed =
+      pg_query (connection, "create temp table t as select generate_series(1, 7)", NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (derate_pg_result_get_affected (changed), ==, 7);
+
+  g_assert_null (pg_query (connection, "select * from nowhere", NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
+  sqlstate = derate_pg_error_get_sqlstate (error);
+  g_assert_cmpstr (sqlstate, ==, "42P01");
+  g_assert_true (derate_pg_connection_is_usable (connection));
+}
+
+static void
+test_transaction (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+
+  g_assert_false (derate_pg_connection_is_in_transaction (connection));
+  derate_pg_result_unref (pg_query (connection, "begin", NULL, NULL));
+  g_assert_true (derate_pg_connection_is_in_transaction (connection));
+  g_assert_null (pg_query (connection, "select 1/0", NULL, NULL));
+  g_assert_true (derate_pg_connection_is_in_transaction (connection));
+  derate_pg_result_unref (pg_query (connection, "rollback", NULL, NULL));
+  g_assert_false (derate_pg_connection_is_in_transaction (connection));
+}
+
+/* More than any socket buffer, in both directions. */
+static void
+test_big_value (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autofree char *big = g_strnfill (16 * 1024 * 1024, 'x');
+  g_autoptr (DeratePgResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  result = pg_query (connection, "select $1::text", g_variant_new ("(s)", big), &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (strlen (derate_pg_result_get_value (result, 0, 0)), ==, strlen (big));
+}
+
+static void
+test_busy_and_cancelled (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) slow = NULL;
+  g_autoptr (GError) error = NULL;
+
+  derate_pg_connection_query_async (connection, "select pg_sleep(600)", NULL, cancellable,
+                                    pg_take_result, &slow);
+  g_assert_null (pg_query (connection, "", NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_BUSY);
+  g_clear_error (&error);
+  g_assert_null (slow);
+  g_cancellable_cancel (cancellable);
+  pg_wait (&slow);
+  g_assert_null (derate_pg_connection_query_finish (connection, slow, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_false (derate_pg_connection_is_usable (connection));
+  g_assert_null (pg_query (connection, "", NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+}
+
+static void
+test_killed_query (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GAsyncResult) slow = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *sqlstate = NULL;
+
+  derate_pg_connection_query_async (connection, "select pg_sleep(600)", NULL, NULL, pg_take_result,
+                                    &slow);
+  while (slow == NULL)
+    pg_execute (servers, "select pg_terminate_backend(pid) from pg_stat_activity where query like "
+                         "'select pg_sl%'");
+  g_assert_null (derate_pg_connection_query_finish (connection, slow, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+  sqlstate = derate_pg_error_get_sqlstate (error);
+  g_assert_cmpstr (sqlstate, ==, "57P01");
+  g_assert_false (derate_pg_connection_is_usable (connection));
+}
+
+static void
+test_copy (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (pg_query (connection, "copy (select 1) to stdout", NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_FAILED);
+  g_assert_false (derate_pg_connection_is_usable (connection));
+}
+
+static void
+test_close (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GAsyncResult) slow = NULL;
+  g_autoptr (GError) error = NULL;
+
+  derate_pg_connection_query_async (connection, "select pg_sleep(600)", NULL, NULL, pg_take_result,
+                                    &slow);
+  derate_pg_connection_close (connection);
+  pg_wait (&slow);
+  g_assert_null (derate_pg_connection_query_finish (connection, slow, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+}
+
+int
+main (int argc, char *argv[])
+{
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  servers = test_servers_new ((const char *const[]){ "postgresql", NULL });
+
+  g_test_add_func ("/pg-connection/query", test_query);
+  g_test_add_func ("/pg-connection/transaction", test_transaction);
+  g_test_add_func ("/pg-connection/big-value", test_big_value);
+  g_test_add_func ("/pg-connection/busy-and-cancelled", test_busy_and_cancelled);
+  g_test_add_func ("/pg-connection/behaviour-24-killed-query", test_killed_query);
+  g_test_add_func ("/pg-connection/copy", test_copy);
+  g_test_add_func ("/pg-connection/close", test_close);
+
+  status = g_test_run ();
+  test_servers_free (servers);
+  return status;
+}
