@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "derate-pg-result-private.h"
 
+#include "derate-pg-session-private.h"
+
 /**
  * DeratePgResult:
  *
- * What a query gave: rows of texts, or the number of rows it changed. Immutable, so it may be
+ * What a query gave: rows of values, or the number of rows it changed. Immutable, so it may be
  * shared by any number of threads.
  *
  * Since: 1.0
@@ -44,14 +46,14 @@ derate_pg_result_ref (DeratePgResult *result)
 static void
 result_clear (gpointer data)
 {
-  PQclear (((DeratePgResult *)data)->pg);
+  derate_pg_free_result (((DeratePgResult *)data)->pg);
 }
 
 /**
  * derate_pg_result_unref:
  * @result: (transfer full): a result
  *
- * Drops a reference.
+ * Drops a reference. What has many rows is freed by a thread of its own.
  *
  * Since: 1.0
  */
@@ -166,6 +168,22 @@ derate_pg_result_get_value (DeratePgResult *result, guint row, guint column)
   if (derate_pg_result_is_null (result, row, column))
     return NULL;
   return PQgetvalue (result->pg, (int)row, (int)column);
+}
+
+/**
+ * derate_pg_result_get_pg:
+ * @result: a result
+ *
+ * libpq's own object (`PGresult`), for what this type does not show. All values are in text format.
+ *
+ * Returns: (transfer none): libpq's result, which lives as long as @result
+ *
+ * Since: 1.0
+ */
+struct pg_result *
+derate_pg_result_get_pg (DeratePgResult *result)
+{
+  return result->pg;
 }
 
 /**

@@ -44,6 +44,23 @@ const char *derate_pg_result_get_value (DeratePgResult *result,
                                         guint           column);
 
 DERATE_AVAILABLE_IN_1_0
+GVariant *derate_pg_result_dup_value (DeratePgResult *result,
+                                      guint           row,
+                                      guint           column);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_pg_result_dup_row (DeratePgResult *result,
+                                    guint           row);
+
+DERATE_AVAILABLE_IN_1_0
+GVariant *derate_pg_result_to_variant (DeratePgResult *result);
+
+struct pg_result;
+
+DERATE_AVAILABLE_IN_1_0
+struct pg_result *derate_pg_result_get_pg (DeratePgResult *result);
+
+DERATE_AVAILABLE_IN_1_0
 guint64 derate_pg_result_get_affected (DeratePgResult *result);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratePgResult, derate_pg_result_unref)

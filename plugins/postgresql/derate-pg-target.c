@@ -191,6 +191,8 @@ add_rest (DeratePgRoute *route, const ConnInfo *info, const char *password)
   /* First what the URI may say otherwise: of a keyword that is given twice, the last counts. */
   add (route, "fallback_application_name", "derate");
   add (route, "tcp_user_timeout", "10000");
+  if (g_getenv ("PGCLIENTENCODING") == NULL)
+    add (route, "client_encoding", "UTF8"); /* what GLib's texts are */
   for (; info->keyword != NULL; info++)
     {
       if (info->val != NULL && *info->val != '\0' && !g_strv_contains (ours, info->keyword))

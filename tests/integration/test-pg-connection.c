@@ -39,6 +39,115 @@ test_query (void)
   g_assert_true (derate_pg_connection_is_usable (connection));
 }
 
+/* Each type there and back again: as a value, and as what a row holds, which is a parameter again.
+ */
+static void
+test_types (void)
+{
+  static const struct
+  {
+    const char *sql; /* the type that the server is told or finds out */
+    const char *sent;
+    const char *got; /* NULL: SQL's NULL */
+  } cases[] = {
+    { "$1", "true", "true" },
+    { "$1", "byte 0xff", "int16 255" },
+    { "$1", "int16 -32768", "int16 -32768" },
+    { "$1", "uint16 65535", "65535" },
+    { "$1", "-2147483648", "-2147483648" },
+    { "$1", "uint32 4294967295", "int64 4294967295" },
+    { "$1", "int64 -9223372036854775808", "int64 -9223372036854775808" },
+    { "$1", "uint64 9223372036854775807", "int64 9223372036854775807" },
+    { "$1", "0.1", "0.10000000000000001" },
+    { "$1::float8 / 0.5", "1e308", NULL }, /* out of range, an error */
+    { "$1::float4", "0.5", "0.5" },
+    { "'-Infinity'::float8 + $1", "1.0", "-inf" },
+    { "$1", "'Año nuevo'", "'Año nuevo'" },
+    { "$1::numeric", "'1.50'", "'1.50'" },
+    { "$1::date + 1", "'2024-02-28'", "'2024-02-29'" },
+    { "$1::int4 + 1", "'41'", "42" },
+    { "$1::uuid", "'00000000-0000-0000-0000-0000000000ff'",
+      "'00000000-0000-0000-0000-0000000000ff'" },
+    { "$1", "[byte 0x01, 0xff]", "[byte 0x01, 0xff]" },
+    { "$1", "@ay []", "@ay []" },
+    { "array[$1, 2]", "1", "'{1,2}'" },
+    { "$1", "@mi nothing", NULL },
+    { "$1", "@mx 5", "int64 5" },
+    { "$1", "@mv nothing", NULL },
+    { "$1", "<<'deep'>>", "'deep'" },
+  };
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *sql = g_strdup_printf ("select %s as value", cases[i].sql);
+      g_autoptr (GVariant) sent = g_variant_parse (NULL, cases[i].sent, NULL, NULL, NULL);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (DeratePgResult) result =
+          pg_query (connection, sql, g_variant_new_tuple (&sent, 1), &error);
+      g_autoptr (GVariant) got = NULL;
+      g_autofree char *text = NULL;
+
+      g_test_message ("%s of %s", cases[i].sql, cases[i].sent);
+      if (result == NULL)
+        {
+          g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
+          g_assert_null (cases[i].got);
+          continue;
+        }
+      got = derate_pg_result_dup_value (result, 0, 0);
+      text = got != NULL ? g_variant_print (got, TRUE) : NULL;
+      g_assert_cmpstr (text, ==, cases[i].got);
+    }
+}
+
+static void
+test_rows (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (DeratePgResult) result = NULL;
+  g_autoptr (GVariant) row = NULL;
+  g_autoptr (GVariant) rows = NULL;
+  g_autofree char *text = NULL;
+
+  result = pg_query (connection,
+                     "select i, nullif(i, 2) as n, null::bytea as b, 'x' || i as s"
+                     " from generate_series(1, 2) i",
+                     NULL, NULL);
+  row = derate_pg_result_dup_row (result, 0);
+  text = g_variant_print (row, TRUE);
+  g_assert_cmpstr (text, ==, "{'i': <1>, 'n': <1>, 'b': <@may nothing>, 's': <'x1'>}");
+  g_assert_null (derate_pg_result_dup_row (result, 2));
+  rows = derate_pg_result_to_variant (result);
+  g_free (text);
+  text = g_variant_print (rows, FALSE);
+  g_assert_cmpstr (text, ==,
+                   "[{'i': <1>, 'n': <1>, 'b': <@may nothing>, 's': <'x1'>}, "
+                   "{'i': <2>, 'n': <@mi nothing>, 'b': <@may nothing>, 's': <'x2'>}]");
+  g_assert_nonnull (derate_pg_result_get_pg (result));
+}
+
+/* The caller hears what is wrong with a parameter, and the session goes on. */
+static void
+test_wrong_parameters (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (pg_query (connection, "select $1", g_variant_new ("(as)", NULL), &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_PARAMETER);
+  g_clear_error (&error);
+  g_assert_null (
+      derate_pg_connection_query (connection, "select $1", g_variant_new ("i", 1), NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_PARAMETER);
+  g_clear_error (&error);
+  g_assert_null (pg_query (connection, "select $1::int4", NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
+  g_clear_error (&error);
+  derate_pg_result_unref (pg_query (connection, "", NULL, &error));
+  g_assert_no_error (error);
+}
+
 static void
 test_transaction (void)
 {
@@ -146,6 +255,9 @@ main (int argc, char *argv[])
   servers = test_servers_new ((const char *const[]){ "postgresql", NULL });
 
   g_test_add_func ("/pg-connection/query", test_query);
+  g_test_add_func ("/pg-connection/types", test_types);
+  g_test_add_func ("/pg-connection/rows", test_rows);
+  g_test_add_func ("/pg-connection/wrong-parameters", test_wrong_parameters);
   g_test_add_func ("/pg-connection/transaction", test_transaction);
   g_test_add_func ("/pg-connection/big-value", test_big_value);
   g_test_add_func ("/pg-connection/busy-and-cancelled", test_busy_and_cancelled);
