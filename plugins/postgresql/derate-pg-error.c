@@ -60,28 +60,21 @@ derate_pg_error_from_sqlstate (const char *sqlstate)
   return DERATE_PG_ERROR_QUERY;
 }
 
-/* The SQLSTATE in "FATAL:  28P01: password …" or in our own "[28P01]". */
+/* The SQLSTATE that stands at the end of our own texts, as “[28P01]”, or in libpq's, as “FATAL:
+ * 28P01: ”. What the server repeats of a statement stands before it, and may look like one. */
 static char *
 find_sqlstate (const char *text)
 {
-  static GRegex *regex;
-  static gsize once;
-  g_autoptr (GMatchInfo) match = NULL;
+  static const char *const patterns[] = { "\\[([0-9A-Z]{5})\\]$", ":  ([0-9A-Z]{5})(?:: |$)",
+                                          "\\[([0-9A-Z]{5})\\]" };
 
-  if (g_once_init_enter (&once))
+  for (guint i = 0; i < G_N_ELEMENTS (patterns); i++)
     {
-      regex =
-          g_regex_new (":  ([0-9A-Z]{5})(?:: |$)|\\[([0-9A-Z]{5})\\]", G_REGEX_MULTILINE, 0, NULL);
-      g_once_init_leave (&once, 1);
-    }
-  if (!g_regex_match (regex, text, 0, &match))
-    return NULL;
-  for (int i = 1; i <= 2; i++)
-    {
-      g_autofree char *found = g_match_info_fetch (match, i);
+      g_autoptr (GRegex) regex = g_regex_new (patterns[i], G_REGEX_MULTILINE, 0, NULL);
+      g_autoptr (GMatchInfo) match = NULL;
 
-      if (found != NULL && *found != '\0')
-        return g_steal_pointer (&found);
+      if (g_regex_match (regex, text, 0, &match))
+        return g_match_info_fetch (match, 1);
     }
   return NULL;
 }

@@ -56,12 +56,32 @@ test_failures (void)
   g_assert_false (derate_pg_error_is_failure (theirs));
 }
 
+/* Of who sends a value that looks like the SQLSTATE of a server that goes down. */
+static void
+test_forged (void)
+{
+  static const char *const values[] = { "[57014]", "x:  57014: y", "[57P01]: [57014]" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    {
+      g_autoptr (GError) error =
+          g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY,
+                       "the server refused: invalid input syntax for type date: \"%s\" [22007]",
+                       values[i]);
+      g_autofree char *state = derate_pg_error_get_sqlstate (error);
+
+      g_assert_cmpstr (state, ==, "22007");
+      g_assert_false (derate_pg_error_is_failure (error));
+    }
+}
+
 int
 main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/pg-error/is-failure", test_failures);
+  g_test_add_func ("/pg-error/forged", test_forged);
 
   return g_test_run ();
 }
