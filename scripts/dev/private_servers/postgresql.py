@@ -13,12 +13,12 @@ from .process import Failed
 from .server import START_SECONDS, Server, find_program
 
 IPC_RMID = 0
+# A killed server keeps what it has confirmed: only the machine must not go down.
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '{socket}'
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 shared_buffers = 16MB
 dynamic_shared_memory_type = mmap
