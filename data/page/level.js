@@ -84,6 +84,10 @@ function facts(status) {
     status.local_suspect ? fact("Suspect", "everything remote failed at once: look at this machine's own network") : null);
 }
 
+function share(percent) {
+  return percent === 100 ? "100 %" : `${percent} % works`;
+}
+
 export function showLevel(status) {
   const section = document.getElementById("level");
   const level = isKnown(status.level) ? status.level : "unknown";
@@ -91,7 +95,7 @@ export function showLevel(status) {
   show("level-body",
     make("div", { class: "now" },
       make("p", { class: "name", id: "level-name" }, status.level),
-      make("p", { class: "text" }, status.text, make("span", { class: "share" }, `${status.functionality_percent} %`))),
+      make("p", { class: "text" }, status.text, make("span", { class: "share" }, share(status.functionality_percent)))),
     scale(status), facts(status));
   if (announced !== level) {
     const first = announced === null;

@@ -7,6 +7,7 @@ import { at, since, left, count, percent, plural } from "./format.js";
 const HISTORY = 20;
 const FEW = 8;
 const STATES = ["open", "half-open", "closed"];
+const NEXT_TRY = { open: "next call", "half-open": "now", closed: "–" };
 const BECAUSE = { level: "by the level", dependency: "needs are down" };
 
 function fill(id, isShown, ...children) {
@@ -49,14 +50,15 @@ export function showDrills(status) {
 }
 
 function breakerRow(breaker) {
-  const next = breaker.retry_after_seconds > 0 ? left(breaker.retry_after_seconds) : "–";
+  const next = breaker.retry_after_seconds >= 0.5 ? left(breaker.retry_after_seconds)
+    : breaker.mode === "normal" ? NEXT_TRY[breaker.state] : "–";
   return [
     breaker.name,
     [chip(breaker.state), breaker.mode !== "normal" ? make("span", { class: "quiet" }, ` ${breaker.mode}`) : ""],
     `${count(breaker.failure_count)} of ${count(breaker.failure_threshold)}`,
     breaker.failure_rate !== null ? percent(breaker.failure_rate) : "–",
     count(breaker.calls_blocked),
-    breaker.state === "closed" ? "–" : next,
+    next,
   ];
 }
 
