@@ -18,8 +18,6 @@ SUFFIXES = ("_bucket", "_sum", "_count")
 # Labels that Prometheus adds, or that every histogram has.
 TARGET = {"job", "instance"}
 OPERATORS = {"and", "or", "unless", "bool", "offset"}
-# What every Prometheus has of each target.
-FOREIGN = {"up"}
 STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 MATCHERS = re.compile(r"\{([^{}]*)\}")
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\)")
@@ -36,6 +34,10 @@ class Metric:
     type: str
     labels: frozenset
     when: str
+
+
+# What every Prometheus has of each target.
+FOREIGN = {"up": Metric("gauge", frozenset(), "always")}
 
 
 def read_table():
@@ -107,7 +109,7 @@ def labels_of(expression):
 
 def faults_of(expression, table):
     """What an expression names that is not there."""
-    series = series_of(expression) - FOREIGN
+    series = series_of(expression) - FOREIGN.keys()
     families = {family_of(name, table) for name in series}
     faults = [f"no metric {name}" for name in families - set(table)]
     labels = TARGET.union(*(table[name].labels for name in families if name in table))
