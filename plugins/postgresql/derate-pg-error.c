@@ -120,12 +120,16 @@ derate_pg_error_from_result (const PGresult *result)
 {
   const char *state = PQresultErrorField (result, PG_DIAG_SQLSTATE);
   const char *primary = PQresultErrorField (result, PG_DIAG_MESSAGE_PRIMARY);
+  const char *severity = PQresultErrorField (result, PG_DIAG_SEVERITY_NONLOCALIZED);
   g_autofree char *line = one_line (primary != NULL ? primary : PQresultErrorMessage (result));
+  DeratePgError code = derate_pg_error_from_sqlstate (state);
 
   if (state == NULL)
     return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session has ended: %s", line);
-  return g_error_new (DERATE_PG_ERROR, derate_pg_error_from_sqlstate (state),
-                      "the server refused: %s [%s]", line, state);
+  /* As for too few parameters (08P01), or where the server has a peer of its own. */
+  if (code == DERATE_PG_ERROR_CLOSED && g_strcmp0 (severity, "ERROR") == 0)
+    code = DERATE_PG_ERROR_QUERY;
+  return g_error_new (DERATE_PG_ERROR, code, "the server refused: %s [%s]", line, state);
 }
 
 GError *
