@@ -72,6 +72,10 @@ void derate_pg_connection_set_pooled (DeratePgConnection *connection,
                                       gboolean            pooled);
 gboolean derate_pg_connection_is_abandoned (DeratePgConnection *connection);
 
+/* Whether the next user may have the session as it is, by all that is known without a look at the
+ * socket. */
+gboolean derate_pg_connection_is_clean (DeratePgConnection *connection);
+
 /* Cancels on the server what an abandoned session was doing, and takes what still comes. Succeeds
  * once the server has nothing more to say and no cancel request of ours is under way, so that it
  * cannot hit what comes next; the session is then like any other, perhaps inside a transaction.

@@ -14,6 +14,13 @@ derate_pg_connection_is_abandoned (DeratePgConnection *self)
   return self->is_abandoned;
 }
 
+gboolean
+derate_pg_connection_is_clean (DeratePgConnection *self)
+{
+  return self->pg != NULL && !self->is_running && !self->is_abandoned && !self->saw_read_only &&
+         self->fatal == NULL && PQtransactionStatus (self->pg) == PQTRANS_IDLE;
+}
+
 int
 derate_pg_connection_get_fd (DeratePgConnection *self)
 {

@@ -4,5 +4,8 @@
 /* The PostgreSQL client: the only include a program needs for it. */
 
 #include <derate-pg-connection.h>
+#include <derate-pg-enum-types.h>
 #include <derate-pg-error.h>
+#include <derate-pg-lease.h>
+#include <derate-pg-pool.h>
 #include <derate-pg-result.h>

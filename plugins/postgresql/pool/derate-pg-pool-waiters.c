@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Threads: all under the pool's lock, but for the end of a waiter that goes on in its own context.
+ */
+#include "derate-pg-waiter-private.h"
+
+#include "derate-pg-error.h"
+
+#include <derate-time-span.h>
+
+void
+derate_pg_waiter_init (DeratePgWaiter *waiter,
+                       DeratePgPool *pool,
+                       DeratePgAccess access,
+                       const char *tag)
+{
+  waiter->link.data = waiter;
+  waiter->access = access;
+  waiter->tag = tag;
+  waiter->since = derate_pg_pool_now (pool);
+  waiter->deadline = pool->settings.acquire_timeout == 0
+                         ? DERATE_CLOCK_NEVER
+                         : waiter->since + pool->settings.acquire_timeout;
+}
+
+static void
+push (DeratePgPool *pool, DeratePgWaiter *waiter)
+{
+  g_queue_push_tail_link (&pool->waiters, &waiter->link);
+  waiter->is_queued = TRUE;
+  __atomic_or_fetch (&pool->gate, GATE_WAITERS, __ATOMIC_SEQ_CST);
+}
+
+void
+derate_pg_waiter_leave (DeratePgPool *pool, DeratePgWaiter *waiter)
+{
+  g_queue_unlink (&pool->waiters, &waiter->link);
+  waiter->is_queued = FALSE;
+  if (pool->waiters.head == NULL)
+    __atomic_and_fetch (&pool->gate, ~GATE_WAITERS, __ATOMIC_SEQ_CST);
+}
+
+static void
+end (DeratePgWaiter *waiter, GQueue *served)
+{
+  if (waiter->ends_locked)
+    waiter->end (waiter);
+  else
+    g_queue_push_tail_link (served, &waiter->link);
+}
+
+void
+derate_pg_waiter_serve (DeratePgPool *pool,
+                        DeratePgWaiter *waiter,
+                        DeratePgSlot *slot,
+                        GQueue *served)
+{
+  derate_pg_waiter_leave (pool, waiter);
+  waiter->slot = slot;
+  end (waiter, served);
+}
+
+void
+derate_pg_waiter_fail (DeratePgPool *pool, DeratePgWaiter *waiter, GError *error, GQueue *served)
+{
+  derate_pg_waiter_leave (pool, waiter);
+  waiter->error = error;
+  end (waiter, served);
+}
+
+void
+derate_pg_waiter_end_all (GQueue *served)
+{
+  GList *link;
+
+  while ((link = g_queue_pop_head_link (served)) != NULL)
+    {
+      DeratePgWaiter *waiter = link->data;
+
+      waiter->end (waiter);
+    }
+}
+
+/* Why a caller is turned away at once, NULL if it is not. */
+static GError *
+refuse (DeratePgPool *pool, DeratePgWaiter *waiter, guint32 gate)
+{
+  const char *name = pool->settings.name;
+
+  if (gate & GATE_CLOSED)
+    return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_CLOSED, "pool %s: it is closed",
+                        name);
+  if ((gate & GATE_READ_ONLY) && waiter->access == DERATE_PG_ACCESS_WRITE)
+    return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY,
+                        "pool %s: no server takes writes now", name);
+  if (pool->settings.max_waiters > 0 && pool->waiters.length >= pool->settings.max_waiters)
+    return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_FULL,
+                        "pool %s: %u wait for a session already", name, pool->waiters.length);
+  /* The next attempt would fail for the same reason, which no waiting changes. */
+  if (derate_pg_growth_is_hopeless (pool) && waiter->since < pool->growth.retry_at)
+    return g_error_copy (pool->growth.error);
+  return NULL;
+}
+
+void
+derate_pg_waiter_queue (DeratePgPool *pool, DeratePgWaiter *waiter, GQueue *served)
+{
+  guint32 gate = __atomic_load_n (&pool->gate, __ATOMIC_SEQ_CST);
+
+  if (gate & GATE_UNOPENED)
+    derate_pg_pool_start (pool);
+  waiter->error = refuse (pool, waiter, gate);
+  if (waiter->error != NULL)
+    {
+      pool->counts.refused++;
+      end (waiter, served);
+      return;
+    }
+  /* Queued first and served then, in turn: a session that comes back meanwhile is seen by its
+   * returner, who finds the gate closed, or here. */
+  push (pool, waiter);
+  derate_pg_pool_serve (pool, served);
+  if (!waiter->is_queued)
+    return;
+  derate_pg_pool_wake_by (pool, waiter->deadline);
+  derate_pg_growth_ask (pool);
+}
+
+static GError *
+make_timeout (DeratePgPool *pool, DeratePgWaiter *waiter)
+{
+  guint counts[DERATE_PG_SLOT_N_STATES];
+  g_autofree char *span = derate_time_span_to_string (waiter->deadline - waiter->since);
+  const GError *last = pool->growth.error;
+
+  derate_pg_pool_count (pool, counts);
+  return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT,
+                      "pool %s: no session within %s (%u in use, %u idle, %u connecting, %u "
+                      "waiting)%s%s",
+                      pool->settings.name, span, counts[DERATE_PG_SLOT_BUSY],
+                      counts[DERATE_PG_SLOT_IDLE], counts[DERATE_PG_SLOT_CONNECTING],
+                      pool->waiters.length, last != NULL ? ": " : "",
+                      last != NULL ? last->message : "");
+}
+
+void
+derate_pg_waiters_expire (DeratePgPool *pool, gint64 now, GQueue *served)
+{
+  if (pool->paused_at != 0)
+    return;
+  /* They queue in the order of their deadlines. */
+  while (pool->waiters.head != NULL)
+    {
+      DeratePgWaiter *waiter = pool->waiters.head->data;
+
+      if (waiter->deadline > now)
+        break;
+      pool->counts.timed_out++;
+      derate_pg_waiter_fail (pool, waiter, make_timeout (pool, waiter), served);
+    }
+}
+
+gint64
+derate_pg_waiters_next (DeratePgPool *pool)
+{
+  if (pool->waiters.head == NULL || pool->paused_at != 0)
+    return DERATE_CLOCK_NEVER;
+  return ((DeratePgWaiter *)pool->waiters.head->data)->deadline;
+}
+
+void
+derate_pg_waiters_fail_all (DeratePgPool *pool, const GError *error, GQueue *served)
+{
+  while (pool->waiters.head != NULL)
+    derate_pg_waiter_fail (pool, pool->waiters.head->data, g_error_copy (error), served);
+}

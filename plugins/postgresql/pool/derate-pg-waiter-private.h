@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "derate-pg-pool-private.h"
+
+G_BEGIN_DECLS
+
+/* One who waits for a session. It is queued and leaves the queue under the pool's lock, and whoever
+ * took it out ends it: a session, or an error. */
+struct _DeratePgWaiter
+{
+  GList link;
+  DeratePgAccess access;
+  const char *tag;
+  gint64 since;
+  gint64 deadline;
+  gboolean is_queued;  /* under the lock */
+  DeratePgSlot *slot; /* what it got */
+  GError *error;      /* or why it got none */
+
+  /* Called once, by whoever took it out: under the lock for one whose thread sleeps, after it for
+   * one that goes on in its context. */
+  gboolean ends_locked;
+  void (*end) (DeratePgWaiter *waiter);
+};
+
+void derate_pg_waiter_init (DeratePgWaiter *waiter,
+                            DeratePgPool   *pool,
+                            DeratePgAccess  access,
+                            const char     *tag);
+
+/* Queues it, unless it is served or refused at once: then it is ended like the others. Under the
+ * lock. */
+void derate_pg_waiter_queue (DeratePgPool   *pool,
+                             DeratePgWaiter *waiter,
+                             GQueue         *served);
+
+/* Takes it out of the queue. Under the lock. */
+void derate_pg_waiter_leave (DeratePgPool   *pool,
+                             DeratePgWaiter *waiter);
+
+/* Takes it out with what it waited for, or with why not (takes @error over). Under the lock. */
+void derate_pg_waiter_serve (DeratePgPool   *pool,
+                             DeratePgWaiter *waiter,
+                             DeratePgSlot   *slot,
+                             GQueue         *served);
+void derate_pg_waiter_fail (DeratePgPool   *pool,
+                            DeratePgWaiter *waiter,
+                            GError         *error,
+                            GQueue         *served);
+
+/* Ends those who were taken out. Without the lock. */
+void derate_pg_waiter_end_all (GQueue *served);
+
+/* Fails all whose time is over. Under the lock. */
+void derate_pg_waiters_expire (DeratePgPool *pool,
+                               gint64        now,
+                               GQueue       *served);
+gint64 derate_pg_waiters_next (DeratePgPool *pool);
+void derate_pg_waiters_fail_all (DeratePgPool *pool,
+                                 const GError *error,
+                                 GQueue       *served);
+
+/* derate-pg-pool-control.c: under the lock. */
+void derate_pg_pool_shut (DeratePgPool *pool,
+                          gint64        close_by,
+                          GQueue       *ended);
+
+G_END_DECLS

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "pg-world.h"
+
+#include <libpq-fe.h>
+
+static TestServers *servers;
+static PGconn *watcher;
+static guint n_pools;
+static guint n_ended;
+
+void
+pg_world_start (void)
+{
+  servers = test_servers_new ((const char *const[]){ "postgresql", NULL });
+}
+
+void
+pg_world_stop (void)
+{
+  g_clear_pointer (&watcher, PQfinish);
+  g_clear_pointer (&servers, test_servers_free);
+}
+
+TestServers *
+pg_world_get_servers (void)
+{
+  return servers;
+}
+
+const char *
+pg_world_get_uri (void)
+{
+  return test_servers_get_uri (servers, "postgresql");
+}
+
+char *
+pg_world_ask (const char *sql)
+{
+  PGresult *result;
+  char *value;
+
+  if (watcher == NULL || PQstatus (watcher) != CONNECTION_OK)
+    {
+      g_clear_pointer (&watcher, PQfinish);
+      watcher = PQconnectdb (pg_world_get_uri ());
+    }
+  result = PQexec (watcher, sql);
+  if (PQresultStatus (result) != PGRES_TUPLES_OK && PQresultStatus (result) != PGRES_COMMAND_OK)
+    g_error ("%s: %s", sql, PQerrorMessage (watcher));
+  value = g_strdup (PQntuples (result) > 0 ? PQgetvalue (result, 0, 0) : "");
+  PQclear (result);
+  return value;
+}
+
+gint64
+pg_world_count (const char *sql)
+{
+  g_autofree char *value = pg_world_ask (sql);
+
+  return g_ascii_strtoll (value, NULL, 10);
+}
+
+guint
+pg_world_sessions (DeratePgPool *pool)
+{
+  g_autofree char *sql =
+      g_strdup_printf ("select count(*) from pg_stat_activity where application_name = '%s'",
+                       derate_pg_pool_get_name (pool));
+
+  return (guint)pg_world_count (sql);
+}
+
+void
+pg_world_kill (DeratePgPool *pool)
+{
+  g_autofree char *sql = g_strdup_printf ("select count(pg_terminate_backend(pid)) from "
+                                          "pg_stat_activity where application_name = '%s'",
+                                          derate_pg_pool_get_name (pool));
+
+  g_free (pg_world_ask (sql));
+}
+
+static DeratePgPool *
+new_pool (const char *uri, const char *first_property, va_list arguments)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *name = g_strdup_printf ("pool-%u", ++n_pools);
+  g_autofree char *named = g_strdup_printf ("%s&application_name=%s", uri, name);
+  DeratePgPool *pool = derate_pg_pool_new (name, named, &error);
+
+  g_assert_no_error (error);
+  if (first_property != NULL)
+    g_object_set_valist (G_OBJECT (pool), first_property, arguments);
+  return pool;
+}
+
+DeratePgPool *
+pg_world_pool (const char *first_property, ...)
+{
+  DeratePgPool *pool;
+  va_list arguments;
+
+  va_start (arguments, first_property);
+  pool = new_pool (pg_world_get_uri (), first_property, arguments);
+  va_end (arguments);
+  return pool;
+}
+
+DeratePgPool *
+pg_world_pool_at (const char *uri, const char *first_property, ...)
+{
+  DeratePgPool *pool;
+  va_list arguments;
+
+  va_start (arguments, first_property);
+  pool = new_pool (uri, first_property, arguments);
+  va_end (arguments);
+  return pool;
+}
+
+static void
+take_result (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(GAsyncResult **)user_data = g_object_ref (result);
+}
+
+void
+pg_world_turn (void)
+{
+  if (!g_main_context_iteration (NULL, FALSE))
+    g_usleep (500);
+}
+
+void
+pg_world_end (DeratePgPool *pool)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *name = g_strdup (derate_pg_pool_get_name (pool));
+  g_autofree char *sql =
+      g_strdup_printf ("select count(*) from pg_stat_activity where application_name = '%s'", name);
+
+  derate_pg_pool_close_async (pool, 0, take_result, &result);
+  pg_world_until (result != NULL);
+  g_assert_true (derate_pg_pool_close_finish (pool, result, &error));
+  g_assert_no_error (error);
+  g_clear_object (&result);
+  g_assert_finalize_object (pool);
+  pg_world_until (pg_world_count (sql) == 0);
+}
+
+DeratePgPoolStats
+pg_world_stats (DeratePgPool *pool)
+{
+  DeratePgPoolStats stats;
+
+  derate_pg_pool_get_stats (pool, &stats);
+  g_assert_cmpuint (stats.total, ==,
+                    stats.idle + stats.busy + stats.connecting + stats.reserved + stats.draining +
+                        stats.closing);
+  return stats;
+}
+
+static void
+caller_done (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  PgCaller *caller = user_data;
+
+  caller->result = g_object_ref (result);
+  caller->order = ++n_ended;
+  derate_pg_pool_acquire_finish (DERATE_PG_POOL (source), result, &caller->lease, &caller->error);
+}
+
+PgCaller *
+pg_caller_new (DeratePgPool *pool, GCancellable *cancellable)
+{
+  PgCaller *caller = g_new0 (PgCaller, 1);
+
+  derate_pg_pool_acquire_async (pool, WRITE, G_STRFUNC, cancellable, caller_done, caller);
+  return caller;
+}
+
+gboolean
+pg_caller_is_done (PgCaller *caller)
+{
+  return caller->result != NULL;
+}
+
+void
+pg_caller_free (PgCaller *caller)
+{
+  pg_world_until (caller->result != NULL);
+  derate_pg_lease_clear (&caller->lease);
+  g_clear_error (&caller->error);
+  g_object_unref (caller->result);
+  g_free (caller);
+}
+
+void
+pg_world_acquire (DeratePgPool *pool, DeratePgLease *lease)
+{
+  g_autoptr (PgCaller) caller = pg_caller_new (pool, NULL);
+
+  pg_world_until (pg_caller_is_done (caller));
+  g_assert_no_error (caller->error);
+  *lease = caller->lease;
+  caller->lease = (DeratePgLease)DERATE_PG_LEASE_INIT;
+}
+
+GError *
+pg_world_acquire_fails (DeratePgPool *pool)
+{
+  g_autoptr (PgCaller) caller = pg_caller_new (pool, NULL);
+
+  pg_world_until (pg_caller_is_done (caller));
+  g_assert_nonnull (caller->error);
+  return g_steal_pointer (&caller->error);
+}
+
+char *
+pg_world_run (DeratePgLease *lease, const char *sql)
+{
+  DeratePgConnection *connection = derate_pg_lease_get_connection (lease);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (DeratePgResult) rows = NULL;
+  g_autoptr (GError) error = NULL;
+
+  derate_pg_connection_query_async (connection, sql, NULL, NULL, take_result, &result);
+  pg_world_until (result != NULL);
+  rows = derate_pg_connection_query_finish (connection, result, &error);
+  g_assert_no_error (error);
+  return derate_pg_result_get_n_rows (rows) > 0 ? g_strdup (derate_pg_result_get_value (rows, 0, 0))
+                                                : NULL;
+}

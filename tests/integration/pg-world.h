@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "test-servers.h"
+
+#include <derate-postgresql.h>
+#include <derate.h>
+
+G_BEGIN_DECLS
+
+/* A PostgreSQL server for the tests of pools, and somebody who looks at it from outside. */
+#define READ  DERATE_PG_ACCESS_READ
+#define WRITE DERATE_PG_ACCESS_WRITE
+#define MS    G_TIME_SPAN_MILLISECOND
+#define S     G_TIME_SPAN_SECOND
+
+void pg_world_start (void);
+void pg_world_stop (void);
+TestServers *pg_world_get_servers (void);
+const char *pg_world_get_uri (void);
+
+/* Asks the server, in a session of the tests' own: the first value; "" for none. */
+char *pg_world_ask (const char *sql);
+gint64 pg_world_count (const char *sql);
+
+/* How many sessions of a pool (of pg_world_pool ()) the server has. */
+guint pg_world_sessions (DeratePgPool *pool);
+
+/* Ends them there. */
+void pg_world_kill (DeratePgPool *pool);
+
+/* A pool whose sessions bear its name: as application_name. Then pairs of property and value, ended
+ * by NULL. */
+DeratePgPool *pg_world_pool (const char *first_property,
+                             ...) G_GNUC_NULL_TERMINATED;
+DeratePgPool *pg_world_pool_at (const char *uri,
+                                const char *first_property,
+                                ...) G_GNUC_NULL_TERMINATED;
+
+/* Closes it, drops the last reference, and looks whether the server has none of its sessions. */
+void pg_world_end (DeratePgPool *pool);
+
+DeratePgPoolStats pg_world_stats (DeratePgPool *pool);
+
+/* Takes a session in whatever way the pool's clock allows; fails the test where there is none. */
+void pg_world_acquire (DeratePgPool  *pool,
+                       DeratePgLease *lease);
+
+/* The error of an acquire that fails. */
+GError *pg_world_acquire_fails (DeratePgPool *pool);
+
+/* One query in it, by the server's own text. */
+char *pg_world_run (DeratePgLease *lease,
+                    const char    *sql);
+
+/* Turns the context until it is so; fails the test after 10 s. */
+#define pg_world_until(condition)                                                                 \
+  G_STMT_START                                                                                    \
+  {                                                                                               \
+    gint64 pg_world_end_ = g_get_monotonic_time () + 10 * G_TIME_SPAN_SECOND;                     \
+    while (!(condition))                                                                          \
+      {                                                                                           \
+        if (g_get_monotonic_time () > pg_world_end_)                                              \
+          g_error ("%s:%d: never: %s", __FILE__, __LINE__, #condition);                           \
+        pg_world_turn ();                                                                         \
+      }                                                                                           \
+  }                                                                                               \
+  G_STMT_END
+
+void pg_world_turn (void);
+
+/* One that waits for a session. */
+typedef struct
+{
+  GAsyncResult *result;
+  DeratePgLease lease;
+  GError *error;
+  guint order; /* the how manieth to end, from 1 */
+} PgCaller;
+
+PgCaller *pg_caller_new (DeratePgPool *pool,
+                         GCancellable *cancellable);
+gboolean pg_caller_is_done (PgCaller *caller);
+void pg_caller_free (PgCaller *caller);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PgCaller, pg_caller_free)
+
+G_END_DECLS
