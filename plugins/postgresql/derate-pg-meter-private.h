@@ -36,6 +36,12 @@ const char *derate_pg_status_to_nick (DeratePgStatus status);
  * DERATE_ERROR_INVALID_CONFIG. @name stands in the log events. */
 DeratePgMeter *derate_pg_meter_new (const char *name,
                                     GError    **error);
+
+/* The one for sessions that no pool has, `default`: made at the first use, never freed. _peek ()
+ * gives NULL before that. */
+DeratePgMeter *derate_pg_meter_get_default (GError **error);
+DeratePgMeter *derate_pg_meter_peek_default (void);
+
 DeratePgMeter *derate_pg_meter_ref (DeratePgMeter *meter);
 void derate_pg_meter_unref (DeratePgMeter *meter);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratePgMeter, derate_pg_meter_unref)

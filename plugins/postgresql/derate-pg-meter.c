@@ -62,6 +62,30 @@ derate_pg_meter_new (const char *name, GError **error)
   return meter;
 }
 
+static DeratePgMeter *default_meter; /* atomic: set once */
+
+DeratePgMeter *
+derate_pg_meter_peek_default (void)
+{
+  return __atomic_load_n (&default_meter, __ATOMIC_ACQUIRE);
+}
+
+DeratePgMeter *
+derate_pg_meter_get_default (GError **error)
+{
+  DeratePgMeter *meter = derate_pg_meter_peek_default ();
+  DeratePgMeter *first = NULL;
+
+  if (G_LIKELY (meter != NULL))
+    return meter;
+  meter = derate_pg_meter_new ("default", error);
+  if (meter == NULL || __atomic_compare_exchange_n (&default_meter, &first, meter, FALSE,
+                                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    return meter;
+  derate_pg_meter_unref (meter);
+  return first;
+}
+
 DeratePgMeter *
 derate_pg_meter_ref (DeratePgMeter *meter)
 {

@@ -6,6 +6,7 @@
 #include <derate-pg-connection.h>
 #include <derate-pg-enum-types.h>
 #include <derate-pg-error.h>
+#include <derate-pg-exec.h>
 #include <derate-pg-lease.h>
 #include <derate-pg-pool.h>
 #include <derate-pg-result.h>

@@ -200,6 +200,75 @@ test_busy_and_cancelled (void)
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
 }
 
+static gpointer
+cancel_soon (gpointer data)
+{
+  pg_expect (servers,
+             "select count(*) from pg_stat_activity where state = 'active' and query like 'select "
+             "pg_sl%'",
+             "1");
+  g_cancellable_cancel (data);
+  return NULL;
+}
+
+/* The form that waits, in a thread that has no loop. */
+static void
+test_sync (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autofree char *big = g_strnfill (16 * 1024 * 1024, 'x');
+  g_autoptr (DeratePgResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+
+  result = derate_pg_connection_query (connection, "select $1::text || 'y'",
+                                       g_variant_new ("(s)", big), cancellable, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (strlen (derate_pg_result_get_value (result, 0, 0)), ==, strlen (big) + 1);
+  g_assert_null (derate_pg_connection_query (connection, "select 1/0", NULL, NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
+  g_clear_error (&error);
+
+  thread = g_thread_new ("cancel", cancel_soon, cancellable);
+  g_assert_null (
+      derate_pg_connection_query (connection, "select pg_sleep(600)", NULL, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_thread_join (thread);
+  g_clear_error (&error);
+  g_assert_null (derate_pg_connection_query (connection, "select 1", NULL, NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+}
+
+static void
+test_sync_timeout (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GError) error = NULL;
+
+  derate_pg_connection_set_query_timeout (connection, 20 * G_TIME_SPAN_MILLISECOND);
+  g_assert_null (
+      derate_pg_connection_query (connection, "select pg_sleep(600)", NULL, NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_TIMED_OUT);
+  g_assert_cmpstr (error->message, ==, "no answer within 20ms");
+  g_assert_false (derate_pg_connection_is_usable (connection));
+}
+
+static void
+test_sync_killed (void)
+{
+  g_autoptr (DeratePgConnection) connection = pg_open (servers);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *sqlstate = NULL;
+
+  g_assert_null (derate_pg_connection_query (connection,
+                                             "select pg_terminate_backend(pg_backend_pid())", NULL,
+                                             NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+  sqlstate = derate_pg_error_get_sqlstate (error);
+  g_assert_cmpstr (sqlstate, ==, "57P01");
+}
+
 static void
 test_killed_query (void)
 {
@@ -262,6 +331,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/pg-connection/big-value", test_big_value);
   g_test_add_func ("/pg-connection/busy-and-cancelled", test_busy_and_cancelled);
   g_test_add_func ("/pg-connection/behaviour-24-killed-query", test_killed_query);
+  g_test_add_func ("/pg-connection/sync", test_sync);
+  g_test_add_func ("/pg-connection/sync-timeout", test_sync_timeout);
+  g_test_add_func ("/pg-connection/sync-killed", test_sync_killed);
   g_test_add_func ("/pg-connection/copy", test_copy);
   g_test_add_func ("/pg-connection/close", test_close);
 
