@@ -166,7 +166,7 @@ caller_done (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   PgCaller *caller = user_data;
 
-  caller->result = g_object_ref (result);
+  caller->is_done = TRUE;
   caller->order = ++n_ended;
   derate_pg_pool_acquire_finish (DERATE_PG_POOL (source), result, &caller->lease, &caller->error);
 }
@@ -183,16 +183,15 @@ pg_caller_new (DeratePgPool *pool, GCancellable *cancellable)
 gboolean
 pg_caller_is_done (PgCaller *caller)
 {
-  return caller->result != NULL;
+  return caller->is_done;
 }
 
 void
 pg_caller_free (PgCaller *caller)
 {
-  pg_world_until (caller->result != NULL);
+  pg_world_until (caller->is_done);
   derate_pg_lease_clear (&caller->lease);
   g_clear_error (&caller->error);
-  g_object_unref (caller->result);
   g_free (caller);
 }
 

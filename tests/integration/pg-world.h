@@ -72,7 +72,7 @@ void pg_world_turn (void);
 /* One that waits for a session. */
 typedef struct
 {
-  GAsyncResult *result;
+  gboolean is_done;
   DeratePgLease lease;
   GError *error;
   guint order; /* the how manieth to end, from 1 */

@@ -145,11 +145,11 @@ main (int argc, char *argv[])
   g_test_init (&argc, &argv, NULL);
   pg_world_start ();
 
-  g_test_add_func ("/pg-pool/lend", test_lend);
-  g_test_add_func ("/pg-pool/threads", test_threads);
-  g_test_add_func ("/pg-pool/behaviour/01-timeout", test_timeout);
-  g_test_add_func ("/pg-pool/behaviour/02-order", test_order);
-  g_test_add_func ("/pg-pool/behaviour/28-double-release", test_double_release);
+  g_test_add_func ("/pool/lend", test_lend);
+  g_test_add_func ("/pool/threads", test_threads);
+  g_test_add_func ("/pool/behaviour/01-timeout", test_timeout);
+  g_test_add_func ("/pool/behaviour/02-order", test_order);
+  g_test_add_func ("/pool/behaviour/28-double-release", test_double_release);
 
   status = g_test_run ();
   pg_world_stop ();

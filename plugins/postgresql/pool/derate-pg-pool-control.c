@@ -8,27 +8,6 @@
 
 #include <sys/socket.h>
 
-static void
-return_all (GPtrArray *tasks, const GError *error)
-{
-  for (guint i = 0; i < tasks->len; i++)
-    {
-      if (error != NULL)
-        g_task_return_error (tasks->pdata[i], g_error_copy (error));
-      else
-        g_task_return_boolean (tasks->pdata[i], TRUE);
-    }
-}
-
-static GPtrArray *
-steal_tasks (GPtrArray **tasks)
-{
-  GPtrArray *stolen = *tasks;
-
-  *tasks = g_ptr_array_new_with_free_func (g_object_unref);
-  return stolen;
-}
-
 /* Opening */
 
 static GTask *
@@ -65,16 +44,22 @@ derate_pg_pool_open_async (DeratePgPool *pool,
                            gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
+  GError *error = NULL;
 
   g_return_if_fail (DERATE_IS_PG_POOL (pool));
 
   task = new_task (pool, cancellable, callback, user_data, derate_pg_pool_open_async);
   g_mutex_lock (&pool->lock);
-  if (pool->gate & GATE_UNOPENED)
+  if (pool->gate & GATE_CLOSED)
+    error = derate_pg_pool_make_closed (pool);
+  else if (pool->gate & GATE_UNOPENED)
     derate_pg_pool_start (pool);
-  g_ptr_array_add (pool->openings, g_steal_pointer (&task));
+  if (error == NULL)
+    derate_pg_pool_add_task (pool, pool->openings, g_steal_pointer (&task));
   derate_pg_pool_kick (pool);
   g_mutex_unlock (&pool->lock);
+  if (error != NULL)
+    g_task_return_error (task, error);
 }
 
 /**
@@ -110,10 +95,10 @@ turn_openings (DeratePgPool *pool)
   else if (pool->growth.error != NULL)
     error = g_error_copy (pool->growth.error);
   if (error != NULL || derate_pg_pool_count_alive (pool) - pool->growth.n_connecting >= pool->min)
-    tasks = steal_tasks (&pool->openings);
+    tasks = derate_pg_pool_steal_tasks (pool->openings);
   g_mutex_unlock (&pool->lock);
   if (tasks != NULL)
-    return_all (tasks, error);
+    derate_pg_pool_return_tasks (tasks, error);
 }
 
 /* Closing */
@@ -168,7 +153,7 @@ derate_pg_pool_close_async (DeratePgPool *pool,
   g_mutex_lock (&pool->lock);
   derate_pg_pool_shut (pool, derate_pg_pool_now (pool) + MAX (patience, 0), &ended);
   if (pool->alarm != NULL)
-    g_ptr_array_add (pool->closings, g_steal_pointer (&task));
+    derate_pg_pool_add_task (pool, pool->closings, g_steal_pointer (&task));
   g_mutex_unlock (&pool->lock);
   derate_pg_waiter_end_all (&ended);
   if (task != NULL)
@@ -242,10 +227,11 @@ derate_pg_control_end (DeratePgPool *pool)
   g_mutex_lock (&pool->lock);
   g_source_destroy (pool->alarm);
   g_clear_pointer (&pool->alarm, g_source_unref);
-  tasks = steal_tasks (&pool->closings);
+  tasks = derate_pg_pool_steal_tasks (pool->closings);
   g_mutex_unlock (&pool->lock);
   turn_openings (pool);
-  return_all (tasks, NULL);
+  derate_pg_resize_turn (pool);
+  derate_pg_pool_return_tasks (tasks, NULL);
   g_ptr_array_set_size (tasks, 0);
   g_object_unref (pool); /* of shut () */
 }
@@ -268,10 +254,10 @@ turn_closing (DeratePgPool *pool, gint64 now)
   g_mutex_lock (&pool->lock);
   derate_pg_pool_count (pool, counts);
   if (now >= pool->close_by && pool->n_live > 0 && pool->n_live == counts[DERATE_PG_SLOT_BUSY])
-    tasks = steal_tasks (&pool->closings);
+    tasks = derate_pg_pool_steal_tasks (pool->closings);
   g_mutex_unlock (&pool->lock);
   if (tasks != NULL)
-    return_all (tasks, NULL);
+    derate_pg_pool_return_tasks (tasks, NULL);
 }
 
 gint64

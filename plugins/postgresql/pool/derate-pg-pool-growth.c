@@ -230,7 +230,7 @@ check_for_waiters (DeratePgPool *pool, gint64 now)
   guint waiting;
 
   g_mutex_lock (&pool->lock);
-  waiting = pool->paused_at == 0 ? pool->waiters.length : 0;
+  waiting = !derate_pg_pool_is_paused (pool) ? pool->waiters.length : 0;
   g_mutex_unlock (&pool->lock);
   if (waiting > n_checks)
     check_stale (pool, waiting - n_checks);

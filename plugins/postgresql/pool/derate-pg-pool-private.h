@@ -82,6 +82,7 @@ struct _DeratePgPool
   gint64 paused_at;     /* under the lock */
   DeratePgPoolStats counts; /* under the lock: only what is counted */
   GPtrArray *openings;  /* under the lock: tasks of open_async () */
+  GPtrArray *drains;    /* under the lock: tasks of drain_async () */
   GPtrArray *closings;  /* under the lock: tasks of close_async () */
   gint64 close_by;      /* under the lock: when busy sessions are cut off */
 
@@ -108,6 +109,12 @@ static inline guint
 derate_pg_pool_count_alive (DeratePgPool *pool)
 {
   return pool->n_live - pool->n_dead;
+}
+
+static inline gboolean
+derate_pg_pool_is_paused (DeratePgPool *pool)
+{
+  return (__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_PAUSED) != 0;
 }
 
 /* derate-pg-pool-properties.c */
@@ -239,7 +246,20 @@ gint64 derate_pg_pool_turn_slot (DeratePgPool *pool,
 /* derate-pg-pool-control.c */
 GError *derate_pg_pool_make_closed (DeratePgPool *pool);
 
-/* The pool thread's. */
+/* derate-pg-pool-tasks.c: under the lock, but for the last. */
+
+/* Takes @task over; its cancellable takes it out of @list (openings, drains) again. */
+void derate_pg_pool_add_task (DeratePgPool *pool,
+                              GPtrArray    *list,
+                              GTask        *task);
+GPtrArray *derate_pg_pool_steal_tasks (GPtrArray *list);
+void derate_pg_pool_return_tasks (GPtrArray    *tasks,
+                                  const GError *error);
+
+/* derate-pg-pool-resize.c: the pool thread's. */
+void derate_pg_resize_turn (DeratePgPool *pool);
+
+/* derate-pg-pool-control.c: the pool thread's. */
 gint64 derate_pg_control_turn (DeratePgPool *pool,
                                gint64        now);
 gboolean derate_pg_control_is_ended (DeratePgPool *pool);

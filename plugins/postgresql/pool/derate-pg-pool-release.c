@@ -17,7 +17,7 @@ find_waiter (DeratePgPool *pool, const DeratePgSlot *slot)
 {
   guint64 word = derate_pg_slot_read (slot);
 
-  if (pool->paused_at != 0)
+  if (derate_pg_pool_is_paused (pool))
     return NULL;
   for (GList *l = pool->waiters.head; l != NULL; l = l->next)
     {
@@ -68,7 +68,7 @@ derate_pg_pool_serve (DeratePgPool *pool, GQueue *served)
 {
   GList *next;
 
-  if (pool->paused_at != 0)
+  if (derate_pg_pool_is_paused (pool))
     return;
   for (GList *l = pool->waiters.head; l != NULL; l = next)
     {

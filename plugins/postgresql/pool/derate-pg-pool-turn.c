@@ -90,6 +90,7 @@ take_turn (DeratePgPool *pool)
   next = turn_slots (pool, now);
   derate_pg_pool_sweep (pool, now);
   derate_pg_growth_turn (pool, now);
+  derate_pg_resize_turn (pool);
   next = MIN (next, derate_pg_control_turn (pool, now));
 
   g_mutex_lock (&pool->lock);

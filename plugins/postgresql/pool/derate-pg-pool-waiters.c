@@ -106,8 +106,6 @@ derate_pg_waiter_queue (DeratePgPool *pool, DeratePgWaiter *waiter, GQueue *serv
 {
   guint32 gate = __atomic_load_n (&pool->gate, __ATOMIC_SEQ_CST);
 
-  if (gate & GATE_UNOPENED)
-    derate_pg_pool_start (pool);
   waiter->error = refuse (pool, waiter, gate);
   if (waiter->error != NULL)
     {
@@ -115,6 +113,8 @@ derate_pg_waiter_queue (DeratePgPool *pool, DeratePgWaiter *waiter, GQueue *serv
       end (waiter, served);
       return;
     }
+  if (gate & GATE_UNOPENED)
+    derate_pg_pool_start (pool);
   /* Queued first and served then, in turn: a session that comes back meanwhile is seen by its
    * returner, who finds the gate closed, or here. */
   push (pool, waiter);
@@ -145,7 +145,7 @@ make_timeout (DeratePgPool *pool, DeratePgWaiter *waiter)
 void
 derate_pg_waiters_expire (DeratePgPool *pool, gint64 now, GQueue *served)
 {
-  if (pool->paused_at != 0)
+  if (derate_pg_pool_is_paused (pool))
     return;
   /* They queue in the order of their deadlines. */
   while (pool->waiters.head != NULL)
@@ -159,10 +159,22 @@ derate_pg_waiters_expire (DeratePgPool *pool, gint64 now, GQueue *served)
     }
 }
 
+void
+derate_pg_waiters_wait_on (DeratePgPool *pool, gint64 paused_at, gint64 now)
+{
+  for (GList *l = pool->waiters.head; l != NULL; l = l->next)
+    {
+      DeratePgWaiter *waiter = l->data;
+
+      if (waiter->deadline != DERATE_CLOCK_NEVER)
+        waiter->deadline += now - MAX (waiter->since, paused_at);
+    }
+}
+
 gint64
 derate_pg_waiters_next (DeratePgPool *pool)
 {
-  if (pool->waiters.head == NULL || pool->paused_at != 0)
+  if (pool->waiters.head == NULL || derate_pg_pool_is_paused (pool))
     return DERATE_CLOCK_NEVER;
   return ((DeratePgWaiter *)pool->waiters.head->data)->deadline;
 }

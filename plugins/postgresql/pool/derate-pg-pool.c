@@ -87,6 +87,7 @@ derate_pg_pool_finalize (GObject *object)
   g_clear_pointer (&self->context, g_main_context_unref);
   g_main_context_unref (self->owner_context);
   g_ptr_array_unref (self->openings);
+  g_ptr_array_unref (self->drains);
   g_ptr_array_unref (self->closings);
   g_clear_error (&self->growth.error);
   g_clear_pointer (&self->meter, derate_pg_meter_unref);
@@ -124,6 +125,7 @@ derate_pg_pool_init (DeratePgPool *self)
   self->close_by = DERATE_CLOCK_NEVER;
   self->owner_context = g_main_context_ref_thread_default ();
   self->openings = g_ptr_array_new_with_free_func (g_object_unref);
+  self->drains = g_ptr_array_new_with_free_func (g_object_unref);
   self->closings = g_ptr_array_new_with_free_func (g_object_unref);
   g_mutex_init (&self->lock);
   derate_pg_pool_init_properties (self);

@@ -95,6 +95,29 @@ gboolean derate_pg_pool_acquire (DeratePgPool  *pool,
                                  GError       **error);
 
 DERATE_AVAILABLE_IN_1_0
+void derate_pg_pool_pause (DeratePgPool *pool);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_pg_pool_resume (DeratePgPool *pool);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_pg_pool_resize (DeratePgPool *pool,
+                                guint         min,
+                                guint         max,
+                                GError      **error);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_pg_pool_drain_async (DeratePgPool       *pool,
+                                 GCancellable       *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer            user_data);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_pg_pool_drain_finish (DeratePgPool *pool,
+                                      GAsyncResult *result,
+                                      GError      **error);
+
+DERATE_AVAILABLE_IN_1_0
 void derate_pg_pool_get_stats (DeratePgPool      *pool,
                                DeratePgPoolStats *stats);
 

@@ -56,6 +56,11 @@ void derate_pg_waiter_end_all (GQueue *served);
 void derate_pg_waiters_expire (DeratePgPool *pool,
                                gint64        now,
                                GQueue       *served);
+
+/* The pool was paused from @paused_at until @now, which is nobody's time. Under the lock. */
+void derate_pg_waiters_wait_on (DeratePgPool *pool,
+                                gint64        paused_at,
+                                gint64        now);
 gint64 derate_pg_waiters_next (DeratePgPool *pool);
 void derate_pg_waiters_fail_all (DeratePgPool *pool,
                                  const GError *error,
