@@ -132,6 +132,18 @@ pg_world_turn (void)
 }
 
 void
+pg_world_open (DeratePgPool *pool)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  derate_pg_pool_open_async (pool, NULL, take_result, &result);
+  pg_world_until (result != NULL);
+  g_assert_true (derate_pg_pool_open_finish (pool, result, &error));
+  g_assert_no_error (error);
+}
+
+void
 pg_world_end (DeratePgPool *pool)
 {
   g_autoptr (GAsyncResult) result = NULL;

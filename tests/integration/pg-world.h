@@ -3,8 +3,8 @@
 
 #include "test-servers.h"
 
+#include <derate-manual-clock.h>
 #include <derate-postgresql.h>
-#include <derate.h>
 
 G_BEGIN_DECLS
 
@@ -36,6 +36,9 @@ DeratePgPool *pg_world_pool (const char *first_property,
 DeratePgPool *pg_world_pool_at (const char *uri,
                                 const char *first_property,
                                 ...) G_GNUC_NULL_TERMINATED;
+
+/* Opens it, and waits for its sessions. */
+void pg_world_open (DeratePgPool *pool);
 
 /* Closes it, drops the last reference, and looks whether the server has none of its sessions. */
 void pg_world_end (DeratePgPool *pool);

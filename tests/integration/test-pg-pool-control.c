@@ -17,26 +17,14 @@ drain (DeratePgPool *pool, GAsyncResult **result)
 }
 
 static void
-open_pool (DeratePgPool *pool)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-
-  derate_pg_pool_open_async (pool, NULL, take_result, &result);
-  pg_world_until (result != NULL);
-  g_assert_true (derate_pg_pool_open_finish (pool, result, &error));
-  g_assert_no_error (error);
-}
-
-static void
 test_open (void)
 {
   DeratePgPool *pool = pg_world_pool ("min-size", 3, NULL);
 
-  open_pool (pool);
+  pg_world_open (pool);
   g_assert_cmpuint (pg_world_stats (pool).idle, ==, 3);
   g_assert_cmpuint (pg_world_sessions (pool), ==, 3);
-  open_pool (pool);
+  pg_world_open (pool);
   pg_world_end (pool);
 }
 
@@ -183,7 +171,7 @@ test_resize (void)
   guint peak = 0;
   g_autoptr (GError) error = NULL;
 
-  open_pool (pool);
+  pg_world_open (pool);
   for (guint i = 0; i < 8; i++)
     {
       leases[i] = (DeratePgLease)DERATE_PG_LEASE_INIT;

@@ -2,14 +2,18 @@
 /* The one way to a new session. The pool thread's alone. */
 #include "derate-pg-pool-private.h"
 
+#include "derate-pg-connection-private.h"
+
 void
 derate_pg_pool_connect_async (DeratePgPool *pool,
                               GCancellable *cancellable,
                               GAsyncReadyCallback callback,
                               gpointer user_data)
 {
-  derate_pg_connection_open_async (pool->settings.uri, pool->settings.password, cancellable,
-                                   callback, user_data);
+  const DeratePgPreference preference = { .timeout = pool->settings.connect_timeout };
+
+  derate_pg_connection_open_preferring_async (pool->settings.uri, pool->settings.password,
+                                              &preference, cancellable, callback, user_data);
 }
 
 DeratePgConnection *
