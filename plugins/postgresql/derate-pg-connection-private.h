@@ -71,6 +71,7 @@ void derate_pg_connection_start (DeratePgConnection *connection,
 void derate_pg_connection_set_pooled (DeratePgConnection *connection,
                                       gboolean            pooled);
 gboolean derate_pg_connection_is_abandoned (DeratePgConnection *connection);
+gboolean derate_pg_connection_is_running (DeratePgConnection *connection);
 
 /* Whether the next user may have the session as it is, by all that is known without a look at the
  * socket. */

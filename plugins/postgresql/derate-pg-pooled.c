@@ -9,6 +9,12 @@ derate_pg_connection_set_pooled (DeratePgConnection *self, gboolean pooled)
 }
 
 gboolean
+derate_pg_connection_is_running (DeratePgConnection *self)
+{
+  return self->is_running;
+}
+
+gboolean
 derate_pg_connection_is_abandoned (DeratePgConnection *self)
 {
   return self->is_abandoned;

@@ -101,8 +101,12 @@ void
 derate_pg_pool_take_back (DeratePgPool *pool, DeratePgSlot *slot)
 {
   g_auto (GQueue) served = G_QUEUE_INIT;
-  gboolean is_clean = derate_pg_connection_is_clean (slot->connection);
+  gboolean is_clean;
 
+  /* Its statement is waited for in the context of whoever started it, which is where we are. */
+  if (derate_pg_connection_is_running (slot->connection))
+    derate_pg_connection_close (slot->connection);
+  is_clean = derate_pg_connection_is_clean (slot->connection);
   g_mutex_lock (&pool->lock);
   if (!is_clean || (derate_pg_slot_read (slot) & SLOT_RETIRE) != 0 ||
       (__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & (GATE_CLOSED | GATE_FULL_RESET)) != 0)

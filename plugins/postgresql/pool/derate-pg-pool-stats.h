@@ -24,7 +24,7 @@ typedef struct _DeratePgPoolStats DeratePgPoolStats;
  * @waiting: callers that wait for a session
  * @opened: sessions opened so far
  * @failed: attempts to open one that failed
- * @lost: sessions that the server or the network ended
+ * @lost: sessions that were found closed: by the server, the network or who had them
  * @retired: sessions closed for their age, or because the pool shrank
  * @broken: sessions closed because they could not be brought back to a clean state
  * @timed_out: callers that waited in vain
