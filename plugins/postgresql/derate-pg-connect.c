@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define PASSED_OVER "derate-pg-passed-over"
+#define HOST "derate-pg-host"
 #define DEFAULT_TIMEOUT (5 * G_TIME_SPAN_SECOND) /* semantics §10 */
 
 typedef struct
@@ -19,6 +20,7 @@ typedef struct
   DeratePgRoute *route;
   gboolean or_any_role;
   PGconn *spare; /* the first that was not in the role that is wanted */
+  DeratePgTarget *spare_target;
   GString *failures; /* of all targets so far, in words */
   guint n_failures;
   DeratePgTarget *target; /* being tried */
@@ -48,6 +50,7 @@ opening_free (gpointer data)
   opening_stop_attempt (opening);
   derate_pg_connection_drop_source (&opening->cancel);
   g_clear_pointer (&opening->spare, PQfinish);
+  g_clear_pointer (&opening->spare_target, derate_pg_target_free);
   derate_pg_route_free (opening->route);
   g_string_free (opening->failures, TRUE);
   g_clear_error (&opening->error);
@@ -67,11 +70,12 @@ opening_fail (GTask *task, GError *error)
 }
 
 static void
-opening_succeed (GTask *task, PGconn *pg)
+opening_succeed (GTask *task, PGconn *pg, const DeratePgTarget *target)
 {
   Opening *opening = g_task_get_task_data (task);
   DeratePgConnection *connection = derate_pg_connection_new (pg);
 
+  g_object_set_data_full (G_OBJECT (connection), HOST, derate_pg_target_to_string (target), g_free);
   if (opening->n_failures > 0)
     g_object_set_data_full (G_OBJECT (connection), PASSED_OVER, g_strdup (opening->failures->str),
                             g_free);
@@ -128,14 +132,21 @@ opening_attempt_failed (GTask *task, GError *error)
     opening_next (task);
 }
 
+/* Better than none. */
+static void
+opening_spare (Opening *opening)
+{
+  if (opening->spare != NULL || !opening->or_any_role)
+    return;
+  opening->spare = g_steal_pointer (&opening->pg);
+  opening->spare_target = derate_pg_target_copy (opening->target, opening->target->address);
+}
+
 /* A session, but not with the server that is wanted. */
 static void
 opening_set_aside (GTask *task, const char *reason)
 {
-  Opening *opening = g_task_get_task_data (task);
-
-  if (opening->spare == NULL && opening->or_any_role)
-    opening->spare = g_steal_pointer (&opening->pg);
+  opening_spare (g_task_get_task_data (task));
   opening_attempt_failed (task, g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY,
                                              "cannot connect: %s", reason));
 }
@@ -152,8 +163,7 @@ opening_connected (GTask *task)
       DeratePgTarget *again = derate_pg_target_copy (opening->target, opening->target->address);
 
       again->attrs = asked;
-      if (opening->spare == NULL && opening->or_any_role)
-        opening->spare = g_steal_pointer (&opening->pg);
+      opening_spare (opening);
       g_queue_push_head (&opening->route->targets, again);
       opening_stop_attempt (opening);
       opening_next (task);
@@ -161,7 +171,7 @@ opening_connected (GTask *task)
   else if (reason != NULL)
     opening_set_aside (task, reason);
   else
-    opening_succeed (task, g_steal_pointer (&opening->pg));
+    opening_succeed (task, g_steal_pointer (&opening->pg), opening->target);
 }
 
 static gboolean
@@ -286,7 +296,7 @@ opening_end (GTask *task)
 
   if (opening->spare != NULL)
     {
-      opening_succeed (task, g_steal_pointer (&opening->spare));
+      opening_succeed (task, g_steal_pointer (&opening->spare), opening->spare_target);
       return;
     }
   error = g_steal_pointer (&opening->error);
@@ -420,6 +430,12 @@ derate_pg_connection_check_uri (const char *uri, GError **error)
   g_autoptr (DeratePgRoute) route = derate_pg_route_parse (uri, NULL, error);
 
   return route != NULL;
+}
+
+const char *
+derate_pg_connection_get_host (DeratePgConnection *connection)
+{
+  return g_object_get_data (G_OBJECT (connection), HOST);
 }
 
 /**

@@ -47,6 +47,9 @@ void derate_pg_connection_open_preferring_async (const char               *uri,
                                                  GAsyncReadyCallback       callback,
                                                  gpointer                  user_data);
 
+/* HOST:PORT, as the preference has it. */
+const char *derate_pg_connection_get_host (DeratePgConnection *connection);
+
 /* For a pool, which owns its sessions and lends them to one thread at a time. */
 
 /* Called once, in the context it was started in, never before the function that starts it has

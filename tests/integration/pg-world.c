@@ -184,12 +184,18 @@ caller_done (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 PgCaller *
-pg_caller_new (DeratePgPool *pool, GCancellable *cancellable)
+pg_caller_new_for (DeratePgPool *pool, DeratePgAccess access, GCancellable *cancellable)
 {
   PgCaller *caller = g_new0 (PgCaller, 1);
 
-  derate_pg_pool_acquire_async (pool, WRITE, G_STRFUNC, cancellable, caller_done, caller);
+  derate_pg_pool_acquire_async (pool, access, G_STRFUNC, cancellable, caller_done, caller);
   return caller;
+}
+
+PgCaller *
+pg_caller_new (DeratePgPool *pool, GCancellable *cancellable)
+{
+  return pg_caller_new_for (pool, WRITE, cancellable);
 }
 
 gboolean

@@ -83,6 +83,9 @@ typedef struct
 
 PgCaller *pg_caller_new (DeratePgPool *pool,
                          GCancellable *cancellable);
+PgCaller *pg_caller_new_for (DeratePgPool  *pool,
+                             DeratePgAccess access,
+                             GCancellable  *cancellable);
 gboolean pg_caller_is_done (PgCaller *caller);
 void pg_caller_free (PgCaller *caller);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PgCaller, pg_caller_free)

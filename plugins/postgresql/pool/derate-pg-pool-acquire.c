@@ -168,6 +168,8 @@ derate_pg_pool_acquire (DeratePgPool *pool,
 
   if (G_LIKELY ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_TAKE) == 0))
     slot = derate_pg_pool_take (pool, access);
+  if (G_UNLIKELY (slot == NULL) && derate_pg_roles_refuse (pool, access, error))
+    return FALSE;
   if (G_UNLIKELY (slot == NULL))
     slot = take_after_others (pool, access);
   if (G_UNLIKELY (slot == NULL))

@@ -123,15 +123,6 @@ drained (DeratePgConnection *connection, DeratePgResult *result, GError *error, 
   derate_pg_pool_look_after (pool, slot);
 }
 
-/* A server that turns read-only, or writable again, says so. */
-static void
-note_role (DeratePgSlot *slot)
-{
-  gboolean writable = !derate_pg_connection_is_read_only (slot->connection);
-
-  derate_pg_slot_flag (slot, writable ? SLOT_WRITABLE : 0, writable ? 0 : SLOT_WRITABLE);
-}
-
 void
 derate_pg_pool_look_after (DeratePgPool *pool, DeratePgSlot *slot)
 {
@@ -143,18 +134,17 @@ derate_pg_pool_look_after (DeratePgPool *pool, DeratePgSlot *slot)
       derate_pg_connection_drain_async (connection, DRAIN_LIMIT, drained, slot);
       return;
     }
-  if (derate_pg_pool_must_go (pool, slot))
-    {
-      derate_pg_pool_close_slot (pool, slot, DERATE_PG_SLOT_RESERVED, DERATE_PG_CLOSE_RETIRED);
-      return;
-    }
   if (!derate_pg_connection_is_usable (connection))
     {
       derate_pg_pool_close_slot (pool, slot, DERATE_PG_SLOT_RESERVED, DERATE_PG_CLOSE_LOST);
       return;
     }
-  if (derate_pg_connection_saw_read_only (connection))
-    note_role (slot);
+  derate_pg_roles_look (pool, slot);
+  if (derate_pg_pool_must_go (pool, slot))
+    {
+      derate_pg_pool_close_slot (pool, slot, DERATE_PG_SLOT_RESERVED, DERATE_PG_CLOSE_RETIRED);
+      return;
+    }
   if (derate_pg_connection_needs_reset (connection))
     start_step (pool, slot, "ROLLBACK");
   else if (slot->care & CARE_DISCARD)

@@ -10,8 +10,9 @@ derate_pg_pool_connect_async (DeratePgPool *pool,
                               GAsyncReadyCallback callback,
                               gpointer user_data)
 {
-  const DeratePgPreference preference = { .timeout = pool->settings.connect_timeout };
+  DeratePgPreference preference = { 0 };
 
+  derate_pg_roles_prefer (pool, &preference);
   derate_pg_connection_open_preferring_async (pool->settings.uri, pool->settings.password,
                                               &preference, cancellable, callback, user_data);
 }

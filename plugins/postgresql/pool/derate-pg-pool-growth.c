@@ -93,8 +93,8 @@ prepare (DeratePgPool *pool, DeratePgConnection *connection)
   /* statement cache */
 }
 
-static void
-connect_succeeded (DeratePgPool *pool, DeratePgSlot *slot, DeratePgConnection *connection)
+void
+derate_pg_growth_adopt (DeratePgPool *pool, DeratePgSlot *slot, DeratePgConnection *connection)
 {
   DeratePgGrowth *growth = &pool->growth;
   gint64 now = derate_pg_pool_now (pool);
@@ -107,11 +107,10 @@ connect_succeeded (DeratePgPool *pool, DeratePgSlot *slot, DeratePgConnection *c
   slot->seen = 0;
   slot->care = 0;
   derate_pg_pool_watch_add (pool, slot);
-  derate_pg_slot_flag (slot, derate_pg_connection_is_read_only (connection) ? 0 : SLOT_WRITABLE, 0);
   derate_pg_slot_pass (slot, DERATE_PG_SLOT_CONNECTING, DERATE_PG_SLOT_RESERVED);
+  derate_pg_roles_connected (pool, slot);
 
   g_mutex_lock (&pool->lock);
-  growth->n_connecting--;
   growth->window = MIN (growth->window * 2, MAX_SLOTS);
   growth->backoff = 0;
   growth->retry_at = 0;
@@ -132,7 +131,12 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
 
   g_clear_object (&slot->cancellable);
   if (connection != NULL)
-    connect_succeeded (pool, slot, connection);
+    {
+      g_mutex_lock (&pool->lock);
+      pool->growth.n_connecting--;
+      g_mutex_unlock (&pool->lock);
+      derate_pg_growth_adopt (pool, slot, connection);
+    }
   else
     connect_failed (pool, slot, error);
 }

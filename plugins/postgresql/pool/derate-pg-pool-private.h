@@ -2,6 +2,7 @@
 #pragma once
 
 #include "derate-pg-meter-private.h"
+#include "derate-pg-connection-private.h"
 #include "derate-pg-slot-private.h"
 
 #include <derate-manual-clock.h>
@@ -57,6 +58,19 @@ typedef struct
   GError *error;      /* under the lock: why the last attempt failed; NULL once one succeeded */
 } DeratePgGrowth;
 
+/* Which hosts there are and what they take; the pool thread's. */
+typedef struct
+{
+  GError *refusal;          /* never changes */
+  gboolean wants_writes;    /* the URI does not ask for a standby */
+  gboolean has_other_hosts; /* one of several is wanted for its role */
+  char *host;               /* HOST:PORT of the newest session */
+  char *passed_over;        /* what became of the hosts before it; NULL: it was the first */
+  GTimeSpan pause;          /* the last one between two looks */
+  gint64 probe_at;
+  gboolean is_probing;
+} DeratePgRoles;
+
 struct _DeratePgPool
 {
   GObject parent_instance;
@@ -95,6 +109,7 @@ struct _DeratePgPool
   GSource *watch;              /* of epoll */
   int epoll;                   /* -1 while not open */
   DeratePgGrowth growth;
+  DeratePgRoles roles;
   gint64 sweep_at;       /* the pool thread's: DERATE_CLOCK_NEVER while nothing is to be swept */
 };
 
@@ -242,6 +257,32 @@ gboolean derate_pg_pool_is_old (DeratePgPool *pool,
 gint64 derate_pg_pool_turn_slot (DeratePgPool *pool,
                                  DeratePgSlot *slot,
                                  gint64        now);
+
+/* A session that was opened for a slot that is CONNECTING. */
+void derate_pg_growth_adopt (DeratePgPool       *pool,
+                             DeratePgSlot       *slot,
+                             DeratePgConnection *connection);
+
+/* derate-pg-pool-roles.c: the pool thread's. */
+void derate_pg_roles_init (DeratePgPool *pool);
+void derate_pg_roles_clear (DeratePgPool *pool);
+
+/* How to connect next. */
+void derate_pg_roles_prefer (DeratePgPool       *pool,
+                             DeratePgPreference *preference);
+
+/* A session is there; or it may have another role than when it was looked at last. */
+void derate_pg_roles_connected (DeratePgPool *pool,
+                                DeratePgSlot *slot);
+void derate_pg_roles_look (DeratePgPool *pool,
+                           DeratePgSlot *slot);
+/* Any thread: whether there is no use in waiting, because it is a write that nobody would take. */
+gboolean derate_pg_roles_refuse (DeratePgPool  *pool,
+                                 DeratePgAccess access,
+                                 GError       **error);
+void derate_pg_roles_turn (DeratePgPool *pool,
+                           gint64        now);
+gint64 derate_pg_roles_next (DeratePgPool *pool);
 
 /* derate-pg-pool-control.c */
 GError *derate_pg_pool_make_closed (DeratePgPool *pool);

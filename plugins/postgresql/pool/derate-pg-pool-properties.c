@@ -38,6 +38,7 @@ enum
   PROP_STATEMENT_CACHE_SIZE,
   PROP_RESET,
   PROP_AUTO_SIZE,
+  PROP_WRITE_MODE,
   N_PROPS
 };
 
@@ -211,6 +212,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     case PROP_AUTO_SIZE:
       g_value_set_boolean (value, self->settings.auto_size);
       break;
+    case PROP_WRITE_MODE:
+      g_value_set_boolean (value, derate_pg_pool_get_write_mode (self));
+      break;
     default:
       if (spans[id].name != NULL)
         g_value_set_int64 (value, G_STRUCT_MEMBER (GTimeSpan, self, spans[id].offset));
@@ -355,6 +359,19 @@ derate_pg_pool_install_properties (GObjectClass *klass)
    * Since: 1.0
    */
   props[PROP_AUTO_SIZE] = g_param_spec_boolean ("auto-size", NULL, NULL, FALSE, SPEC_FLAGS);
+
+  /**
+   * DeratePgPool:write-mode: (getter get_write_mode)
+   *
+   * Whether the pool takes writes. It does not while none of the servers that answer does; they are
+   * looked at again and again, and reads go on. Notified in the thread-default context of whoever
+   * made the pool.
+   *
+   * Since: 1.0
+   */
+  props[PROP_WRITE_MODE] =
+      g_param_spec_boolean ("write-mode", NULL, NULL, TRUE,
+                            G_PARAM_READABLE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (klass, N_PROPS, props);
 }

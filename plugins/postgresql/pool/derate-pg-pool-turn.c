@@ -57,6 +57,7 @@ plan (DeratePgPool *pool, gint64 next, gint64 now)
 {
   next = MIN (next, pool->sweep_at);
   next = MIN (next, derate_pg_growth_next (pool, now));
+  next = MIN (next, derate_pg_roles_next (pool));
   return MIN (next, derate_pg_waiters_next (pool));
 }
 
@@ -91,6 +92,7 @@ take_turn (DeratePgPool *pool)
   derate_pg_pool_sweep (pool, now);
   derate_pg_growth_turn (pool, now);
   derate_pg_resize_turn (pool);
+  derate_pg_roles_turn (pool, now);
   next = MIN (next, derate_pg_control_turn (pool, now));
 
   g_mutex_lock (&pool->lock);

@@ -90,8 +90,7 @@ refuse (DeratePgPool *pool, DeratePgWaiter *waiter, guint32 gate)
     return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_CLOSED, "pool %s: it is closed",
                         name);
   if ((gate & GATE_READ_ONLY) && waiter->access == DERATE_PG_ACCESS_WRITE)
-    return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY,
-                        "pool %s: no server takes writes now", name);
+    return g_error_copy (pool->roles.refusal);
   if (pool->settings.max_waiters > 0 && pool->waiters.length >= pool->settings.max_waiters)
     return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_FULL,
                         "pool %s: %u wait for a session already", name, pool->waiters.length);
@@ -177,6 +176,21 @@ derate_pg_waiters_next (DeratePgPool *pool)
   if (pool->waiters.head == NULL || derate_pg_pool_is_paused (pool))
     return DERATE_CLOCK_NEVER;
   return ((DeratePgWaiter *)pool->waiters.head->data)->deadline;
+}
+
+void
+derate_pg_waiters_fail_writes (DeratePgPool *pool, GQueue *served)
+{
+  GList *next;
+
+  for (GList *l = pool->waiters.head; l != NULL; l = next)
+    {
+      DeratePgWaiter *waiter = l->data;
+
+      next = l->next;
+      if (waiter->access == DERATE_PG_ACCESS_WRITE)
+        derate_pg_waiter_fail (pool, waiter, g_error_copy (pool->roles.refusal), served);
+    }
 }
 
 void

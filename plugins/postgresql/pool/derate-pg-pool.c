@@ -55,6 +55,7 @@ derate_pg_pool_initable_real_init (GInitable *initable, GCancellable *cancellabl
     }
   if (self->clock == NULL)
     self->clock = g_object_ref (derate_clock_get_system ());
+  derate_pg_roles_init (self);
   self->meter = derate_pg_meter_new (name, error);
   return self->meter != NULL;
 }
@@ -90,6 +91,7 @@ derate_pg_pool_finalize (GObject *object)
   g_ptr_array_unref (self->drains);
   g_ptr_array_unref (self->closings);
   g_clear_error (&self->growth.error);
+  derate_pg_roles_clear (self);
   g_clear_pointer (&self->meter, derate_pg_meter_unref);
   g_clear_object (&self->clock);
   g_mutex_clear (&self->lock);

@@ -51,6 +51,9 @@ DERATE_AVAILABLE_IN_1_0
 const char *derate_pg_pool_get_name (DeratePgPool *pool);
 
 DERATE_AVAILABLE_IN_1_0
+gboolean derate_pg_pool_get_write_mode (DeratePgPool *pool);
+
+DERATE_AVAILABLE_IN_1_0
 void derate_pg_pool_open_async (DeratePgPool       *pool,
                                 GCancellable       *cancellable,
                                 GAsyncReadyCallback callback,

@@ -62,6 +62,8 @@ void derate_pg_waiters_wait_on (DeratePgPool *pool,
                                 gint64        paused_at,
                                 gint64        now);
 gint64 derate_pg_waiters_next (DeratePgPool *pool);
+void derate_pg_waiters_fail_writes (DeratePgPool *pool,
+                                    GQueue       *served);
 void derate_pg_waiters_fail_all (DeratePgPool *pool,
                                  const GError *error,
                                  GQueue       *served);
