@@ -66,13 +66,13 @@ derate_histogram_count_span_slowly (DerateHistogram *histogram, guint bucket, GT
 static inline guint
 find_bucket (const double *bounds, guint n, double value)
 {
-  guint low = 0;
+  const double *low = bounds;
 
   while (G_UNLIKELY (n > 16))
     {
       guint half = n / 2;
 
-      if (bounds[low + half - 1] < value)
+      if (low[half - 1] < value)
         {
           low += half;
           n -= half;
@@ -80,9 +80,9 @@ find_bucket (const double *bounds, guint n, double value)
       else
         n = half;
     }
-  while (bounds[low] < value)
+  while (*low < value)
     low++;
-  return low;
+  return (guint)(low - bounds);
 }
 
 G_NO_INLINE static void
