@@ -15,8 +15,18 @@ typedef enum
   DERATE_DEBUG_PLUGIN = 1 << 4,  /* where each plugin was looked for */
 } DerateDebugSubject;
 
-/* The variable is read once. */
-gboolean derate_debug_is_on (DerateDebugSubject subject);
+/* All of them until the variable has been read, which is once. */
+extern guint derate_debug_subjects; /* atomic */
+
+gboolean derate_debug_is_asked_for (DerateDebugSubject subject);
+
+/* Costs a load where nothing is asked for. */
+static inline gboolean
+derate_debug_is_on (DerateDebugSubject subject)
+{
+  return G_UNLIKELY (__atomic_load_n (&derate_debug_subjects, __ATOMIC_RELAXED) & subject) &&
+         derate_debug_is_asked_for (subject);
+}
 
 /* A message about @subject, without secrets, to the writer of the log: never under a lock. */
 void derate_debug_note (DerateDebugSubject subject,
@@ -30,7 +40,7 @@ gboolean derate_debug_check_environment (GError **error);
 #define DERATE_NOTE(SUBJECT, ...)                                                                  \
   G_STMT_START                                                                                     \
   {                                                                                                \
-    if (G_UNLIKELY (derate_debug_is_on (DERATE_DEBUG_##SUBJECT)))                                  \
+    if (derate_debug_is_on (DERATE_DEBUG_##SUBJECT))                                               \
       derate_debug_note (DERATE_DEBUG_##SUBJECT, __VA_ARGS__);                                     \
   }                                                                                                \
   G_STMT_END

@@ -15,8 +15,10 @@ static const GDebugKey keys[] = {
 static const char *const more_words[] = { "all", "help", "" };
 #define DELIMITERS ":;, \t"
 
+guint derate_debug_subjects = G_MAXUINT;
+
 gboolean
-derate_debug_is_on (DerateDebugSubject subject)
+derate_debug_is_asked_for (DerateDebugSubject subject)
 {
   static gsize once = 0;
 
@@ -25,9 +27,10 @@ derate_debug_is_on (DerateDebugSubject subject)
       guint subjects =
           g_parse_debug_string (g_getenv (DERATE_ENV_DEBUG), keys, G_N_ELEMENTS (keys));
 
-      g_once_init_leave (&once, (gsize)subjects << 1 | 1);
+      __atomic_store_n (&derate_debug_subjects, subjects, __ATOMIC_RELAXED);
+      g_once_init_leave (&once, 1);
     }
-  return (once >> 1 & subject) != 0;
+  return (__atomic_load_n (&derate_debug_subjects, __ATOMIC_RELAXED) & subject) != 0;
 }
 
 static const char *
@@ -81,6 +84,6 @@ derate_debug_check_environment (GError **error)
                      DERATE_ENV_DEBUG, words[i]);
         return FALSE;
       }
-  derate_debug_is_on (0); /* “help” is answered here, if nothing else asks */
+  derate_debug_is_asked_for (0); /* “help” is answered here, if nothing else asks */
   return TRUE;
 }

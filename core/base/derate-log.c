@@ -159,7 +159,7 @@ derate_log_event (GLogLevelFlags log_level,
     return;
 
   texts = g_ptr_array_new_with_free_func (g_free);
-  fields = g_array_new (FALSE, FALSE, sizeof (GLogField));
+  fields = g_array_sized_new (FALSE, FALSE, sizeof (GLogField), 16);
   add_field (fields, "PRIORITY", priority_of (log_level));
   add_field (fields, "GLIB_DOMAIN", G_LOG_DOMAIN);
   add_field (fields, "MESSAGE", add_redacted (texts, message));

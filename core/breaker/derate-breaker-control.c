@@ -11,11 +11,15 @@ void
 derate_breaker_adopt_settings_locked (DerateBreaker *self, gint64 now)
 {
   const DerateBreakerSettings *settings = self->settings;
+  /* What is measured alone is never slow. */
+  GTimeSpan slow_after = settings->slow_call_duration == 0 && settings->measure
+                             ? G_MAXINT64
+                             : settings->slow_call_duration;
 
   derate_breaker_adopt_window_locked (self, now);
-  if ((settings->slow_call_duration > 0 || settings->measure) && self->durations == NULL)
+  if (slow_after > 0 && self->durations == NULL)
     __atomic_store_n (&self->durations, derate_histogram_new_for_spans (), __ATOMIC_RELEASE);
-  __atomic_store_n (&self->slow_after, settings->slow_call_duration, __ATOMIC_RELAXED);
+  __atomic_store_n (&self->slow_after, slow_after, __ATOMIC_RELAXED);
   __atomic_store_n (&self->judges_answers, settings->result_func != NULL, __ATOMIC_RELAXED);
   __atomic_store_n (&self->judges,
                     settings->func != NULL || settings->record != NULL || settings->ignore != NULL,

@@ -122,7 +122,7 @@ struct _DerateBreaker
   guint8 judges_answers; /* atomic: the same on answers */
   gint64 open_until;  /* DERATE_CLOCK_NEVER while forced */
   gint64 quiet_until; /* of a time window: when its slice ends, G_MININT64 while it is not quiet */
-  GTimeSpan slow_after;
+  GTimeSpan slow_after;       /* 0: calls are not timed */
   DerateHistogram *durations; /* (nullable) atomic: made once calls are timed */
   char **refusals; /* (nullable) atomic: what is said of a refusal, made once */
 

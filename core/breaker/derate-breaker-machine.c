@@ -61,7 +61,7 @@ flags_of (DerateBreaker *self)
     flags |= WORD_TIMED;
   else if (self->consecutive_failures == 0 && derate_breaker_window_is_quiet (self))
     flags |= WORD_QUIET;
-  if (self->slow_after > 0 || self->settings->measure)
+  if (self->slow_after > 0)
     return flags | WORD_MEASURES;
   return flags | (flags & WORD_ADMITS ? WORD_PLAIN : 0) | (flags & WORD_QUIET ? WORD_SMOOTH : 0);
 }
