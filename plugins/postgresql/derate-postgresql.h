@@ -9,5 +9,6 @@
 #include <derate-pg-error.h>
 #include <derate-pg-exec.h>
 #include <derate-pg-lease.h>
+#include <derate-pg-pool-attach.h>
 #include <derate-pg-pool.h>
 #include <derate-pg-result.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "derate-pg-meter-private.h"
 #include "derate-pg-connection-private.h"
+#include "derate-pg-meter-private.h"
 #include "derate-pg-slot-private.h"
 
 #include <derate-manual-clock.h>
+#include <derate-service.h>
 
 G_BEGIN_DECLS
 
@@ -71,6 +72,15 @@ typedef struct
   gboolean is_probing;
 } DeratePgRoles;
 
+/* The service that it tells of itself; the pool thread's. */
+typedef struct
+{
+  DerateService *service; /* NULL: none */
+  guint64 timed_out;      /* callers, when it was last looked */
+  gint64 last_bad;        /* check interval in which some were, counted from the clock's zero */
+  guint n_bad;            /* how many such intervals there were in a row */
+} DeratePgAttachment;
+
 struct _DeratePgPool
 {
   GObject parent_instance;
@@ -110,6 +120,7 @@ struct _DeratePgPool
   int epoll;                   /* -1 while not open */
   DeratePgGrowth growth;
   DeratePgRoles roles;
+  DeratePgAttachment attachment;
   gint64 sweep_at;       /* the pool thread's: DERATE_CLOCK_NEVER while nothing is to be swept */
 };
 
@@ -283,6 +294,12 @@ gboolean derate_pg_roles_refuse (DeratePgPool  *pool,
 void derate_pg_roles_turn (DeratePgPool *pool,
                            gint64        now);
 gint64 derate_pg_roles_next (DeratePgPool *pool);
+
+/* derate-pg-pool-attach.c: the pool thread's. */
+void derate_pg_attachment_tell (DeratePgPool *pool);
+gint64 derate_pg_attachment_turn (DeratePgPool *pool,
+                                  gint64        now);
+void derate_pg_attachment_clear (DeratePgPool *pool);
 
 /* derate-pg-pool-control.c */
 GError *derate_pg_pool_make_closed (DeratePgPool *pool);

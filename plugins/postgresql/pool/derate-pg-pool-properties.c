@@ -289,6 +289,24 @@ derate_pg_pool_init_properties (DeratePgPool *pool)
     }
 }
 
+/* What the pool says of itself. */
+static void
+install_state (void)
+{
+  /**
+   * DeratePgPool:write-mode: (getter get_write_mode)
+   *
+   * Whether the pool takes writes. It does not while none of the servers that answer does; they are
+   * looked at again and again, and reads go on. Notified in the thread-default context of whoever
+   * made the pool.
+   *
+   * Since: 1.0
+   */
+  props[PROP_WRITE_MODE] =
+      g_param_spec_boolean ("write-mode", NULL, NULL, TRUE,
+                            G_PARAM_READABLE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
+
 void
 derate_pg_pool_install_properties (GObjectClass *klass)
 {
@@ -360,18 +378,6 @@ derate_pg_pool_install_properties (GObjectClass *klass)
    */
   props[PROP_AUTO_SIZE] = g_param_spec_boolean ("auto-size", NULL, NULL, FALSE, SPEC_FLAGS);
 
-  /**
-   * DeratePgPool:write-mode: (getter get_write_mode)
-   *
-   * Whether the pool takes writes. It does not while none of the servers that answer does; they are
-   * looked at again and again, and reads go on. Notified in the thread-default context of whoever
-   * made the pool.
-   *
-   * Since: 1.0
-   */
-  props[PROP_WRITE_MODE] =
-      g_param_spec_boolean ("write-mode", NULL, NULL, TRUE,
-                            G_PARAM_READABLE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
-
+  install_state ();
   g_object_class_install_properties (klass, N_PROPS, props);
 }

@@ -78,6 +78,7 @@ set_mode (DeratePgPool *pool, gboolean writes)
     }
   g_mutex_unlock (&pool->lock);
   derate_pg_waiter_end_all (&ended);
+  derate_pg_attachment_tell (pool);
   tell_mode (pool, writes);
 }
 

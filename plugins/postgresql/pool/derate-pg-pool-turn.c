@@ -93,6 +93,7 @@ take_turn (DeratePgPool *pool)
   derate_pg_growth_turn (pool, now);
   derate_pg_resize_turn (pool);
   derate_pg_roles_turn (pool, now);
+  next = MIN (next, derate_pg_attachment_turn (pool, now));
   next = MIN (next, derate_pg_control_turn (pool, now));
 
   g_mutex_lock (&pool->lock);

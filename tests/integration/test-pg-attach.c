@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A pool as a part of a core: its metrics, and what it tells of its server. */
+#include <derate-error.h>
+#include <string.h>
+
+#include "pg-world.h"
+
+#define INTERVAL (10 * S)
+
+typedef struct
+{
+  DerateClock *clock;
+  DerateCore *core;
+  DerateService *service;
+} Fixture;
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DerateBreaker) breaker = NULL;
+
+  f->clock = derate_manual_clock_new ();
+  f->core = derate_core_new ("shop", f->clock, &error);
+  g_assert_no_error (error);
+  f->service = derate_service_new ("database", DERATE_SERVICE_ROLE_DATABASE, f->clock);
+  breaker = derate_breaker_new_with_clock ("database", NULL, f->clock);
+  derate_service_set_breaker (f->service, breaker);
+  g_assert_true (derate_core_add_service (f->core, f->service, &error));
+  g_assert_no_error (error);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  g_object_unref (f->service);
+  g_object_unref (f->core);
+  g_object_unref (f->clock);
+}
+
+static DeratePgPool *
+attach (Fixture *f, gboolean with_clock)
+{
+  g_autoptr (GError) error = NULL;
+  DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, NULL);
+
+  if (with_clock)
+    g_object_set (pool, "clock", f->clock, NULL);
+  g_assert_true (derate_pg_pool_attach (pool, f->core, "database", &error));
+  g_assert_no_error (error);
+  return pool;
+}
+
+static void
+assert_status (Fixture *f, DerateHealthStatus status, DerateHealthCause cause)
+{
+  g_assert_cmpstr (derate_health_status_get_nick (derate_service_get_status (f->service)), ==,
+                   derate_health_status_get_nick (status));
+  g_assert_cmpstr (derate_health_cause_get_nick (derate_service_get_cause (f->service)), ==,
+                   derate_health_cause_get_nick (cause));
+}
+
+static void
+test_refused (Fixture *f, gconstpointer data)
+{
+  g_autoptr (DeratePgPool) pool = attach (f, FALSE);
+  g_autoptr (DeratePgPool) other = pg_world_pool (NULL, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (derate_pg_pool_attach (pool, f->core, "database", &error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_INVALID_STATE);
+  g_clear_error (&error);
+  g_assert_false (derate_pg_pool_attach (other, f->core, "nobody", &error));
+  g_assert_error (error, DERATE_ERROR, DERATE_ERROR_NO_SUCH_SERVICE);
+}
+
+static void
+test_metrics (Fixture *f, gconstpointer data)
+{
+  DeratePgPool *pool = attach (f, FALSE);
+  g_autofree char *size = NULL;
+  g_autofree char *text = NULL;
+  g_autofree char *after = NULL;
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+
+  pg_world_acquire (pool, &lease);
+  size = g_strdup_printf ("db_pool_connections{pool=\"%s\",state=\"in_use\"} 1\n",
+                          derate_pg_pool_get_name (pool));
+  text = derate_metrics_registry_render (derate_core_get_metrics (f->core));
+  g_assert_nonnull (strstr (text, size));
+  derate_pg_lease_release (&lease, NULL);
+  pg_world_end (pool);
+  after = derate_metrics_registry_render (derate_core_get_metrics (f->core));
+  g_assert_null (strstr (after, "db_pool_connections{"));
+  g_assert_nonnull (strstr (after, "db_queries_total{"));
+}
+
+/* The clock stands in the middle of a check interval. */
+static void
+wait_in_vain (Fixture *f, DeratePgPool *pool)
+{
+  g_autoptr (PgCaller) caller = pg_caller_new (pool, NULL);
+
+  pg_world_turn ();
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (f->clock), 100 * MS);
+  pg_world_until (pg_caller_is_done (caller));
+  g_assert_error (caller->error, DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
+}
+
+static void
+next_interval (Fixture *f)
+{
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (f->clock), INTERVAL - 200 * MS);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (f->clock), 100 * MS);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+test_overloaded (Fixture *f, gconstpointer data)
+{
+  DeratePgPool *pool = attach (f, TRUE);
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+
+  g_object_set (pool, "acquire-timeout", 50 * MS, NULL);
+  pg_world_acquire (pool, &lease);
+  for (guint i = 0; i < 2; i++)
+    {
+      wait_in_vain (f, pool);
+      assert_status (f, DERATE_HEALTH_STATUS_HEALTHY, DERATE_HEALTH_CAUSE_NONE);
+      next_interval (f);
+    }
+  wait_in_vain (f, pool);
+  assert_status (f, DERATE_HEALTH_STATUS_DEGRADED, DERATE_HEALTH_CAUSE_OVERLOADED);
+  next_interval (f);
+  assert_status (f, DERATE_HEALTH_STATUS_DEGRADED, DERATE_HEALTH_CAUSE_OVERLOADED);
+  next_interval (f);
+  assert_status (f, DERATE_HEALTH_STATUS_HEALTHY, DERATE_HEALTH_CAUSE_NONE);
+
+  /* An interval without one begins the count again. */
+  for (guint i = 0; i < 4; i++)
+    {
+      if (i != 2)
+        wait_in_vain (f, pool);
+      next_interval (f);
+    }
+  assert_status (f, DERATE_HEALTH_STATUS_HEALTHY, DERATE_HEALTH_CAUSE_NONE);
+  derate_pg_lease_release (&lease, NULL);
+  pg_world_end (pool);
+}
+
+static gboolean
+writes (DeratePgPool *pool)
+{
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  g_autoptr (DeratePgResult) result = NULL;
+
+  if (!derate_pg_pool_acquire (pool, WRITE, NULL, &lease, NULL, NULL))
+    return FALSE;
+  result = derate_pg_connection_query (derate_pg_lease_get_connection (&lease),
+                                       "insert into notes values (1)", NULL, NULL, NULL);
+  return result != NULL;
+}
+
+static void
+test_read_only (Fixture *f, gconstpointer data)
+{
+  DeratePgPool *pool = attach (f, FALSE);
+
+  g_assert_true (writes (pool));
+  assert_status (f, DERATE_HEALTH_STATUS_HEALTHY, DERATE_HEALTH_CAUSE_NONE);
+  g_free (pg_world_ask ("alter system set default_transaction_read_only = on"));
+  g_free (pg_world_ask ("select pg_reload_conf()"));
+  pg_world_until (!writes (pool) &&
+                  derate_service_get_status (f->service) == DERATE_HEALTH_STATUS_DEGRADED);
+  assert_status (f, DERATE_HEALTH_STATUS_DEGRADED, DERATE_HEALTH_CAUSE_READ_ONLY);
+  g_free (pg_world_ask ("alter system set default_transaction_read_only = off"));
+  g_free (pg_world_ask ("select pg_reload_conf()"));
+  pg_world_until (derate_service_get_status (f->service) == DERATE_HEALTH_STATUS_HEALTHY);
+  g_assert_true (writes (pool));
+  pg_world_end (pool);
+}
+
+int
+main (int argc, char **argv)
+{
+  int status;
+
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK |
+                          G_LOG_LEVEL_CRITICAL); /* a worse status is a warning */
+  pg_world_start ();
+  g_free (pg_world_ask ("create table notes (n int)"));
+#define ADD(name, func) g_test_add ("/pg-attach/" name, Fixture, NULL, set_up, func, tear_down)
+  ADD ("refused", test_refused);
+  ADD ("metrics", test_metrics);
+  ADD ("overloaded", test_overloaded);
+  ADD ("read-only", test_read_only);
+  status = g_test_run ();
+  pg_world_stop ();
+  return status;
+}
