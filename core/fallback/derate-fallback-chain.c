@@ -2,6 +2,7 @@
 #include "derate-fallback-chain.h"
 
 #include "derate-error.h"
+#include "derate-fallback-usage-private.h"
 
 /* Threads: the links are added before the first answer and never change after it. */
 
@@ -137,9 +138,9 @@ note_used (DerateFallbackChain *chain,
            gboolean answered)
 {
   if (chain->usage != NULL)
-    derate_fallback_usage_note (chain->usage, chain->service, derate_fallback_get_strategy (link),
-                                derate_fallback_request_get_reason (request),
-                                derate_clock_get_time (chain->clock) - began, answered);
+    derate_fallback_usage_note_request (chain->usage, request, chain->service,
+                                        derate_fallback_get_strategy (link),
+                                        derate_clock_get_time (chain->clock) - began, answered);
 }
 
 /* Adds why @link had no answer to what has been said so far. */

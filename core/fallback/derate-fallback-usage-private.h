@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "derate-fallback-request.h"
 #include "derate-fallback-usage.h"
 
 G_BEGIN_DECLS
@@ -20,6 +21,15 @@ typedef struct
   double seconds; /* with and without an answer, as in `buckets` */
   guint64 buckets[DERATE_FALLBACK_N_BOUNDS + 1]; /* each alone, the last above all bounds */
 } DerateFallbackCounts;
+
+/* As derate_fallback_usage_note (), with the id of the call that @request stands for: the fallback
+ * may end where no thread works for that. */
+void derate_fallback_usage_note_request (DerateFallbackUsage   *usage,
+                                         DerateFallbackRequest *request,
+                                         const char            *name,
+                                         const char            *strategy,
+                                         GTimeSpan              duration,
+                                         gboolean               answered);
 
 /* (element-type DerateFallbackCounts): those of @name. A later one begins with the same ones. */
 GArray *derate_fallback_usage_snapshot (DerateFallbackUsage *usage,

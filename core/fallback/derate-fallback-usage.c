@@ -187,7 +187,7 @@ may_log (DerateFallbackUsage *usage, Entry *entry, guint64 *count)
 }
 
 static void
-log_used (const Entry *entry, DerateFallbackReason reason, guint64 count)
+log_used (const Entry *entry, DerateFallbackReason reason, guint64 count, const char *id)
 {
   const char *nick = derate_fallback_reason_get_nick (reason);
   g_autofree char *message = NULL;
@@ -197,15 +197,16 @@ log_used (const Entry *entry, DerateFallbackReason reason, guint64 count)
                              entry->strategy, entry->name, nick, count_text);
   derate_log_event (G_LOG_LEVEL_INFO, DERATE_EVENT_FALLBACK_USED, entry->name, message,
                     DERATE_FIELD_REASON, nick, DERATE_FIELD_STRATEGY, entry->strategy,
-                    DERATE_FIELD_COUNT, count_text, NULL);
+                    DERATE_FIELD_COUNT, count_text,
+                    /* The thread's own is there already. */
+                    DERATE_FIELD_REQUEST_ID, derate_log_get_request_id () == NULL ? id : NULL,
+                    NULL);
 }
 
 /* With the call it stood in for, where that has an id. */
 static void
-observe (Entry *entry, double seconds)
+observe (Entry *entry, double seconds, const char *id)
 {
-  const char *id = derate_log_get_request_id ();
-
   if (id != NULL)
     derate_histogram_observe_with_exemplar (entry->duration, seconds, DERATE_EXEMPLAR_LABEL, id);
   else
@@ -230,6 +231,34 @@ derate_fallback_usage_set_aliases (DerateFallbackUsage *usage, gboolean aliases)
   g_atomic_int_set (&usage->aliases, aliases);
 }
 
+static void
+note (DerateFallbackUsage *usage,
+      const char *name,
+      const char *strategy,
+      DerateFallbackReason reason,
+      GTimeSpan duration,
+      gboolean answered,
+      const char *id)
+{
+  Entry *entry = ensure_entry (usage, name, strategy);
+  guint64 count;
+
+  if (id == NULL)
+    id = derate_log_get_request_id ();
+  observe (entry, (double)duration / G_TIME_SPAN_SECOND, id);
+  if (!answered)
+    {
+      derate_counter_inc (entry->failures);
+      return;
+    }
+  if (reason == DERATE_FALLBACK_REASON_UNKNOWN || reason >= N_REASONS)
+    reason = DERATE_FALLBACK_REASON_ERROR;
+  derate_counter_inc (entry->used[reason]);
+  __atomic_store_n (&entry->last_used, derate_clock_get_real_time (usage->clock), __ATOMIC_RELAXED);
+  if (may_log (usage, entry, &count))
+    log_used (entry, reason, count, id);
+}
+
 /**
  * derate_fallback_usage_note:
  * @usage: a record
@@ -251,25 +280,22 @@ derate_fallback_usage_note (DerateFallbackUsage *usage,
                             GTimeSpan duration,
                             gboolean answered)
 {
-  Entry *entry;
-  guint64 count;
-
   g_return_if_fail (DERATE_IS_FALLBACK_USAGE (usage));
   g_return_if_fail (name != NULL && strategy != NULL);
 
-  entry = ensure_entry (usage, name, strategy);
-  observe (entry, (double)duration / G_TIME_SPAN_SECOND);
-  if (!answered)
-    {
-      derate_counter_inc (entry->failures);
-      return;
-    }
-  if (reason == DERATE_FALLBACK_REASON_UNKNOWN || reason >= N_REASONS)
-    reason = DERATE_FALLBACK_REASON_ERROR;
-  derate_counter_inc (entry->used[reason]);
-  __atomic_store_n (&entry->last_used, derate_clock_get_real_time (usage->clock), __ATOMIC_RELAXED);
-  if (may_log (usage, entry, &count))
-    log_used (entry, reason, count);
+  note (usage, name, strategy, reason, duration, answered, NULL);
+}
+
+void
+derate_fallback_usage_note_request (DerateFallbackUsage *usage,
+                                    DerateFallbackRequest *request,
+                                    const char *name,
+                                    const char *strategy,
+                                    GTimeSpan duration,
+                                    gboolean answered)
+{
+  note (usage, name, strategy, derate_fallback_request_get_reason (request), duration, answered,
+        derate_fallback_request_get_id (request));
 }
 
 /* A copy of the list, so that nothing is written under the lock. */
