@@ -35,6 +35,7 @@ static const struct
   { DERATE_EVENT_COLLECTOR_FAILED, "dddb3fce9437474282508193bd951d6e" },
   { DERATE_EVENT_SLOW_QUERY, "6cc9bb7f365040dd8e708e55b59e2a69" },
   { DERATE_EVENT_QUERY, "6acb2bed7d614d7ebb74ec6904e2c5b7" },
+  { DERATE_EVENT_SESSION_LEAKED, "14a72734cd8847cabb1fd766fc1c0439" },
 };
 
 static const char *(*get_request_id) (void); /* atomic */

@@ -66,6 +66,7 @@
 #define DERATE_EVENT_COLLECTOR_FAILED "metrics_collector_failed"
 #define DERATE_EVENT_SLOW_QUERY "slow_query"
 #define DERATE_EVENT_QUERY "query"
+#define DERATE_EVENT_SESSION_LEAKED "session_leaked"
 
 /* The label of an exemplar that is a request's id: what Grafana looks for. */
 #define DERATE_EXEMPLAR_LABEL "trace_id"

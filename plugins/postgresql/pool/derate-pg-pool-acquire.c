@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Threads: any. What an acquire finds free it takes without the lock; else it waits in the queue
  * under it. */
-#include "derate-pg-waiter-private.h"
+#include "derate-pg-caller-private.h"
 
 #include "derate-pg-error.h"
 
@@ -13,15 +13,6 @@ typedef struct
   GCond wake;
   gboolean is_done;
 } Sleeper;
-
-/* The async form: it is kept by the queue or whoever ends it, and by its source. */
-typedef struct
-{
-  DeratePgWaiter base;
-  DeratePgPool *pool;
-  GTask *task;
-  GSource *cancel;
-} Caller;
 
 static void
 wake_sleeper (DeratePgWaiter *waiter)
@@ -36,23 +27,13 @@ wake_sleeper (DeratePgWaiter *waiter)
 }
 
 static void
-give_up (DeratePgPool *pool, DeratePgWaiter *waiter, GCancellable *cancellable, GQueue *served)
-{
-  GError *error = NULL;
-
-  g_cancellable_set_error_if_cancelled (cancellable, &error);
-  pool->counts.cancelled++;
-  derate_pg_waiter_fail (pool, waiter, error, served);
-}
-
-static void
 sleeper_cancelled (GCancellable *cancellable, gpointer user_data)
 {
   Sleeper *sleeper = user_data;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&sleeper->pool->lock);
 
   if (sleeper->base.is_queued)
-    give_up (sleeper->pool, &sleeper->base, cancellable, NULL);
+    derate_pg_waiter_give_up (sleeper->pool, &sleeper->base, cancellable, NULL);
 }
 
 static void
@@ -75,14 +56,6 @@ sleep_until_done (Sleeper *sleeper, GCancellable *cancellable)
     g_cond_wait (&sleeper->wake, &pool->lock);
   g_mutex_unlock (&pool->lock);
   g_cancellable_disconnect (cancellable, handler);
-}
-
-static void
-account (DeratePgPool *pool, const DeratePgWaiter *waiter)
-{
-  if (waiter->slot != NULL)
-    derate_pg_meter_acquired (pool->meter,
-                              (double)(derate_pg_pool_now (pool) - waiter->since) / G_USEC_PER_SEC);
 }
 
 static gboolean
@@ -111,7 +84,7 @@ acquire_slowly (DeratePgPool *pool,
   if (waits)
     sleep_until_done (&sleeper, cancellable);
   g_cond_clear (&sleeper.wake);
-  account (pool, &sleeper.base);
+  derate_pg_waiter_account (&sleeper.base, pool);
   if (sleeper.base.slot == NULL)
     {
       g_propagate_error (error, sleeper.base.error);
@@ -121,17 +94,45 @@ acquire_slowly (DeratePgPool *pool,
   return TRUE;
 }
 
+static void
+note_leak (DeratePgPool *pool, DeratePgSlot *slot, const char *tag)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&pool->lock);
+
+  derate_pg_leak_note (pool, slot, tag);
+}
+
+gboolean
+derate_pg_pool_try_acquire (DeratePgPool *pool,
+                            DeratePgAccess access,
+                            const char *tag,
+                            DeratePgLease *lease)
+{
+  DeratePgSlot *slot = NULL;
+
+  if (G_LIKELY ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_TAKE) == 0))
+    slot = derate_pg_pool_take (pool, access);
+  if (G_UNLIKELY (slot == NULL))
+    return FALSE;
+  if (G_UNLIKELY (pool->settings.leak_threshold > 0))
+    note_leak (pool, slot, tag);
+  derate_pg_meter_acquired (pool->meter, 0);
+  derate_pg_slot_fill_lease (slot, lease);
+  return TRUE;
+}
+
 /* Who holds the last session, or is next in line for it, may have been put to sleep between two
  * instructions. Letting it run first keeps a queue from becoming a convoy, in which each session is
  * handed from one sleeping thread to the next (64 threads at 8 sessions on 2 cores: 11 ns for an
  * acquire and its return instead of 500). Who is in line by then is not overtaken. */
-static DeratePgSlot *
-take_after_others (DeratePgPool *pool, DeratePgAccess access)
+static gboolean
+acquire_after_others (DeratePgPool *pool,
+                      DeratePgAccess access,
+                      const char *tag,
+                      DeratePgLease *lease)
 {
   g_thread_yield ();
-  if ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_TAKE) != 0)
-    return NULL;
-  return derate_pg_pool_take (pool, access);
+  return derate_pg_pool_try_acquire (pool, access, tag, lease);
 }
 
 /**
@@ -164,33 +165,12 @@ derate_pg_pool_acquire (DeratePgPool *pool,
                         GCancellable *cancellable,
                         GError **error)
 {
-  DeratePgSlot *slot = NULL;
-
-  if (G_LIKELY ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_TAKE) == 0))
-    slot = derate_pg_pool_take (pool, access);
-  if (G_UNLIKELY (slot == NULL) && derate_pg_roles_refuse (pool, access, error))
+  if (G_LIKELY (derate_pg_pool_try_acquire (pool, access, tag, lease)))
+    return TRUE;
+  if (derate_pg_roles_refuse (pool, access, error))
     return FALSE;
-  if (G_UNLIKELY (slot == NULL))
-    slot = take_after_others (pool, access);
-  if (G_UNLIKELY (slot == NULL))
-    return acquire_slowly (pool, access, tag, lease, cancellable, error);
-  derate_pg_meter_acquired (pool->meter, 0);
-  derate_pg_slot_fill_lease (slot, lease);
-  return TRUE;
-}
-
-static void
-caller_clear (gpointer data)
-{
-  Caller *caller = data;
-
-  g_object_unref (caller->pool);
-}
-
-static void
-caller_unref (gpointer data)
-{
-  g_atomic_rc_box_release_full (data, caller_clear);
+  return acquire_after_others (pool, access, tag, lease) ||
+         acquire_slowly (pool, access, tag, lease, cancellable, error);
 }
 
 /* Nobody took what the task came to. */
@@ -203,65 +183,13 @@ release_unclaimed (gpointer slot)
 }
 
 static void
-end_caller (DeratePgWaiter *waiter)
+served (GTask *task, DeratePgSlot *slot, GError *error)
 {
-  Caller *caller = (Caller *)waiter;
-  g_autoptr (GTask) task = g_steal_pointer (&caller->task);
-
-  if (caller->cancel != NULL)
-    g_source_destroy (caller->cancel);
-  g_clear_pointer (&caller->cancel, g_source_unref);
-  account (caller->pool, waiter);
-  if (waiter->slot != NULL)
-    g_task_return_pointer (task, waiter->slot, release_unclaimed);
+  if (slot != NULL)
+    g_task_return_pointer (task, slot, release_unclaimed);
   else
-    g_task_return_error (task, g_steal_pointer (&waiter->error));
-  caller_unref (caller);
-}
-
-static gboolean
-caller_cancelled (GCancellable *cancellable, gpointer user_data)
-{
-  Caller *caller = user_data;
-  g_auto (GQueue) ended = G_QUEUE_INIT;
-
-  g_mutex_lock (&caller->pool->lock);
-  if (caller->base.is_queued)
-    give_up (caller->pool, &caller->base, cancellable, &ended);
-  g_mutex_unlock (&caller->pool->lock);
-  derate_pg_waiter_end_all (&ended);
-  return G_SOURCE_REMOVE;
-}
-
-/* Under the lock, so that nobody ends the caller before it has its source. */
-static void
-watch_cancellable (Caller *caller, GCancellable *cancellable)
-{
-  if (cancellable == NULL)
-    return;
-  caller->cancel = g_cancellable_source_new (cancellable);
-  g_source_set_static_name (caller->cancel, "[derate] waiting for a session");
-  g_source_set_callback (caller->cancel, G_SOURCE_FUNC (caller_cancelled),
-                         g_atomic_rc_box_acquire (caller), caller_unref);
-  g_source_attach (caller->cancel, g_task_get_context (caller->task));
-}
-
-static void
-acquire_later (DeratePgPool *pool, DeratePgAccess access, const char *tag, GTask *task)
-{
-  Caller *caller = g_atomic_rc_box_new0 (Caller);
-  g_auto (GQueue) ended = G_QUEUE_INIT;
-
-  caller->pool = g_object_ref (pool);
-  caller->task = g_object_ref (task);
-  caller->base.end = end_caller;
-  derate_pg_waiter_init (&caller->base, pool, access, tag);
-  g_mutex_lock (&pool->lock);
-  derate_pg_waiter_queue (pool, &caller->base, &ended);
-  if (caller->base.is_queued)
-    watch_cancellable (caller, g_task_get_cancellable (task));
-  g_mutex_unlock (&pool->lock);
-  derate_pg_waiter_end_all (&ended);
+    g_task_return_error (task, error);
+  g_object_unref (task);
 }
 
 /**
@@ -286,8 +214,8 @@ derate_pg_pool_acquire_async (DeratePgPool *pool,
                               GAsyncReadyCallback callback,
                               gpointer user_data)
 {
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
   g_autoptr (GTask) task = NULL;
-  DeratePgSlot *slot = NULL;
 
   g_return_if_fail (DERATE_IS_PG_POOL (pool));
 
@@ -297,15 +225,10 @@ derate_pg_pool_acquire_async (DeratePgPool *pool,
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
-  if ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_TAKE) == 0)
-    slot = derate_pg_pool_take (pool, access);
-  if (slot == NULL)
-    {
-      acquire_later (pool, access, tag, task);
-      return;
-    }
-  derate_pg_meter_acquired (pool->meter, 0);
-  g_task_return_pointer (task, slot, release_unclaimed);
+  if (derate_pg_pool_try_acquire (pool, access, tag, &lease))
+    g_task_return_pointer (task, derate_pg_slot_steal_lease (&lease), release_unclaimed);
+  else
+    derate_pg_pool_wait (pool, access, tag, g_steal_pointer (&task), served);
 }
 
 /**

@@ -90,12 +90,14 @@ turn_idle (DeratePgPool *pool, DeratePgSlot *slot, guint64 word, gint64 now)
 }
 
 static gint64
-turn_busy (DeratePgPool *pool, DeratePgSlot *slot, gint64 now)
+turn_busy (DeratePgPool *pool, DeratePgSlot *slot, guint64 word, gint64 now)
 {
+  gint64 next = derate_pg_leak_look (pool, slot, word, now);
+
   if (now < slot->retire_at)
-    return next_of_age (pool, slot, now);
+    return MIN (next, next_of_age (pool, slot, now));
   derate_pg_slot_flag (slot, SLOT_RETIRE, 0);
-  return DERATE_CLOCK_NEVER;
+  return next;
 }
 
 /* Something of ours is under way with it. */
@@ -121,7 +123,7 @@ derate_pg_pool_turn_slot (DeratePgPool *pool, DeratePgSlot *slot, gint64 now)
     case DERATE_PG_SLOT_IDLE:
       return turn_idle (pool, slot, word, now);
     case DERATE_PG_SLOT_BUSY:
-      return turn_busy (pool, slot, now);
+      return turn_busy (pool, slot, word, now);
     case DERATE_PG_SLOT_RESERVED:
     case DERATE_PG_SLOT_DEAD:
       return turn_due (pool, slot, now);

@@ -19,7 +19,6 @@ enum
   GATE_WAITERS = 1 << 3,   /* somebody waits: newcomers queue, returns are handed over */
   GATE_READ_ONLY = 1 << 4, /* writes are refused */
   GATE_FULL_RESET = 1 << 5, /* each return goes by the pool thread */
-  GATE_LEAK = 1 << 6,      /* holders are noted */
 };
 #define GATE_TAKE (GATE_UNOPENED | GATE_CLOSED | GATE_PAUSED | GATE_WAITERS)
 #define GATE_GIVE (GATE_CLOSED | GATE_WAITERS | GATE_FULL_RESET)
@@ -95,6 +94,7 @@ struct _DeratePgPool
   DeratePgMeter *meter;
   guint8 apart[64];
 
+  gpointer slots_memory;
   GMutex lock;
   GQueue waiters;       /* under the lock, linked by the waiters' own link */
   DeratePgSlot *posted; /* under the lock: RESERVED ones for the pool thread to look after */
@@ -166,6 +166,18 @@ void derate_pg_pool_post (DeratePgPool *pool,
 /* Takes an idle session that needs nothing done; NULL if there is none. */
 DeratePgSlot *derate_pg_pool_take (DeratePgPool  *pool,
                                    DeratePgAccess access);
+
+/* Acquires one, unless somebody waits or there is another reason not to. Counts it. */
+gboolean derate_pg_pool_try_acquire (DeratePgPool  *pool,
+                                     DeratePgAccess access,
+                                     const char    *tag,
+                                     DeratePgLease *lease);
+
+static inline DeratePgOperation
+derate_pg_access_to_operation (DeratePgAccess access)
+{
+  return access == DERATE_PG_ACCESS_WRITE ? DERATE_PG_OPERATION_WRITE : DERATE_PG_OPERATION_READ;
+}
 DeratePgSlot *derate_pg_pool_find_empty (DeratePgPool *pool);
 gboolean derate_pg_pool_has_stale (DeratePgPool *pool);
 
@@ -300,6 +312,19 @@ void derate_pg_attachment_tell (DeratePgPool *pool);
 gint64 derate_pg_attachment_turn (DeratePgPool *pool,
                                   gint64        now);
 void derate_pg_attachment_clear (DeratePgPool *pool);
+
+/* derate-pg-pool-leak.c */
+
+/* Under the lock, by who has just acquired. */
+void derate_pg_leak_note (DeratePgPool *pool,
+                          DeratePgSlot *slot,
+                          const char   *tag);
+
+/* When to look again. The pool thread's. */
+gint64 derate_pg_leak_look (DeratePgPool *pool,
+                            DeratePgSlot *slot,
+                            guint64       word,
+                            gint64        now);
 
 /* derate-pg-pool-control.c */
 GError *derate_pg_pool_make_closed (DeratePgPool *pool);

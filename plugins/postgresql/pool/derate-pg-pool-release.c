@@ -42,6 +42,8 @@ put_locked (DeratePgPool *pool, DeratePgSlot *slot, GQueue *served)
 
   if (waiter != NULL)
     {
+      derate_pg_connection_set_operation (slot->connection,
+                                          derate_pg_access_to_operation (waiter->access));
       derate_pg_slot_pass (slot, DERATE_PG_SLOT_RESERVED, DERATE_PG_SLOT_BUSY);
       derate_pg_waiter_serve (pool, waiter, slot, served);
       return;

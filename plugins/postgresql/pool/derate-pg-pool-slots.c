@@ -4,6 +4,8 @@
  * lock, by the pool thread alone. */
 #include "derate-pg-pool-private.h"
 
+#include "derate-pg-connection-private.h"
+
 #define EDGE(to) (1u << DERATE_PG_SLOT_##to)
 
 /* Where each state may lead. */
@@ -87,6 +89,8 @@ derate_pg_pool_take (DeratePgPool *pool, DeratePgAccess access)
                                word + SLOT_ACQUIRED + DERATE_PG_SLOT_BUSY - DERATE_PG_SLOT_IDLE))
         {
           hint = at;
+          derate_pg_connection_set_operation (slot->connection,
+                                              derate_pg_access_to_operation (access));
           return slot;
         }
       at = at + 1 < n ? at + 1 : 0;
@@ -125,6 +129,10 @@ derate_pg_pool_enlist (DeratePgPool *pool, DeratePgSlot *slot)
 {
   guint n = (guint)(slot - pool->slots) + 1;
 
+  slot->pool = pool;
+  slot->fd = -1;
+  slot->due = DERATE_CLOCK_NEVER;
+  slot->retire_at = DERATE_CLOCK_NEVER;
   derate_pg_slot_pass (slot, DERATE_PG_SLOT_EMPTY, DERATE_PG_SLOT_CONNECTING);
   pool->n_live++;
   if (n > pool->n_slots)

@@ -55,6 +55,7 @@ derate_pg_waiter_serve (DeratePgPool *pool,
                         GQueue *served)
 {
   derate_pg_waiter_leave (pool, waiter);
+  derate_pg_leak_note (pool, slot, waiter->tag);
   waiter->slot = slot;
   end (waiter, served);
 }
@@ -65,6 +66,27 @@ derate_pg_waiter_fail (DeratePgPool *pool, DeratePgWaiter *waiter, GError *error
   derate_pg_waiter_leave (pool, waiter);
   waiter->error = error;
   end (waiter, served);
+}
+
+void
+derate_pg_waiter_give_up (DeratePgPool *pool,
+                          DeratePgWaiter *waiter,
+                          GCancellable *cancellable,
+                          GQueue *served)
+{
+  GError *error = NULL;
+
+  g_cancellable_set_error_if_cancelled (cancellable, &error);
+  pool->counts.cancelled++;
+  derate_pg_waiter_fail (pool, waiter, error, served);
+}
+
+void
+derate_pg_waiter_account (DeratePgWaiter *waiter, DeratePgPool *pool)
+{
+  if (waiter->slot != NULL)
+    derate_pg_meter_acquired (pool->meter,
+                              (double)(derate_pg_pool_now (pool) - waiter->since) / G_USEC_PER_SEC);
 }
 
 void

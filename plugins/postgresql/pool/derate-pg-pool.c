@@ -96,7 +96,9 @@ derate_pg_pool_finalize (GObject *object)
   g_clear_pointer (&self->meter, derate_pg_meter_unref);
   g_clear_object (&self->clock);
   g_mutex_clear (&self->lock);
-  g_aligned_free (self->slots);
+  for (guint i = 0; i < self->n_slots; i++)
+    g_free (self->slots[i].holder);
+  g_free (self->slots_memory);
   if (self->settings.password != NULL)
     explicit_bzero (self->settings.password, strlen (self->settings.password));
   if (self->settings.uri != NULL)
@@ -132,14 +134,10 @@ derate_pg_pool_init (DeratePgPool *self)
   self->closings = g_ptr_array_new_with_free_func (g_object_unref);
   g_mutex_init (&self->lock);
   derate_pg_pool_init_properties (self);
-  self->slots = g_aligned_alloc0 (MAX_SLOTS, sizeof (DeratePgSlot), G_ALIGNOF (DeratePgSlot));
-  for (guint i = 0; i < MAX_SLOTS; i++)
-    {
-      self->slots[i].pool = self;
-      self->slots[i].fd = -1;
-      self->slots[i].due = DERATE_CLOCK_NEVER;
-      self->slots[i].retire_at = DERATE_CLOCK_NEVER;
-    }
+  /* Memory that is never written to is never there: most pools use ten of them. */
+  self->slots_memory = g_malloc0_n (MAX_SLOTS + 1, sizeof (DeratePgSlot));
+  self->slots = (gpointer)(((guintptr)self->slots_memory + G_ALIGNOF (DeratePgSlot) - 1) &
+                           ~(guintptr)(G_ALIGNOF (DeratePgSlot) - 1));
 }
 
 /**

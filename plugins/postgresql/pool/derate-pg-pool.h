@@ -98,6 +98,28 @@ gboolean derate_pg_pool_acquire (DeratePgPool  *pool,
                                  GError       **error);
 
 DERATE_AVAILABLE_IN_1_0
+void derate_pg_pool_query_async (DeratePgPool       *pool,
+                                 DeratePgAccess      access,
+                                 const char         *sql,
+                                 GVariant           *parameters,
+                                 GCancellable       *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer            user_data);
+
+DERATE_AVAILABLE_IN_1_0
+DeratePgResult *derate_pg_pool_query_finish (DeratePgPool *pool,
+                                             GAsyncResult *result,
+                                             GError      **error);
+
+DERATE_AVAILABLE_IN_1_0
+DeratePgResult *derate_pg_pool_query (DeratePgPool  *pool,
+                                      DeratePgAccess access,
+                                      const char    *sql,
+                                      GVariant      *parameters,
+                                      GCancellable  *cancellable,
+                                      GError       **error);
+
+DERATE_AVAILABLE_IN_1_0
 void derate_pg_pool_pause (DeratePgPool *pool);
 
 DERATE_AVAILABLE_IN_1_0

@@ -33,10 +33,8 @@ typedef enum
 #define CARE_CHECKING 4u /* being checked because somebody waits */
 #define CARE_REPLACED 8u /* it is getting old, and another one was opened for it */
 
-/* A tag is kept up to this length, with its NUL. */
-#define TAG_SIZE 48
-
 typedef struct _DeratePgSlot DeratePgSlot;
+typedef struct _DeratePgHolder DeratePgHolder;
 
 /* A pair of cache lines of its own. */
 struct _DeratePgSlot
@@ -45,6 +43,7 @@ struct _DeratePgSlot
   DeratePgConnection *connection; /* the owner's; NULL from EMPTY to CONNECTING, and while DEAD */
   DeratePgPool *pool;
   DeratePgSlot *next_posted; /* under the lock */
+  DeratePgHolder *holder;    /* under the lock; NULL unless leaks are watched for */
 
   /* The pool thread's alone. */
   int fd;             /* our duplicate of the session's socket, -1: watched, cut off, seen off */
@@ -124,6 +123,17 @@ derate_pg_slot_fill_lease (DeratePgSlot  *slot,
 
   data->slot = (guintptr)slot;
   data->word = derate_pg_slot_read (slot) & ~SLOT_FLAGS;
+}
+
+/* Empties a lease without giving anything back. */
+static inline DeratePgSlot *
+derate_pg_slot_steal_lease (DeratePgLease *lease)
+{
+  DeratePgLeaseData *data = (DeratePgLeaseData *)lease;
+  DeratePgSlot *slot = (DeratePgSlot *)(guintptr)data->slot;
+
+  data->slot = 0;
+  return slot;
 }
 
 G_END_DECLS

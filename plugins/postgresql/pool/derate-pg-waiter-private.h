@@ -49,6 +49,16 @@ void derate_pg_waiter_fail (DeratePgPool   *pool,
                             GError         *error,
                             GQueue         *served);
 
+/* Takes it out because its caller does not wait any longer. Under the lock. */
+void derate_pg_waiter_give_up (DeratePgPool   *pool,
+                               DeratePgWaiter *waiter,
+                               GCancellable   *cancellable,
+                               GQueue         *served);
+
+/* How long it waited for what it got is counted, without the lock. */
+void derate_pg_waiter_account (DeratePgWaiter *waiter,
+                               DeratePgPool   *pool);
+
 /* Ends those who were taken out. Without the lock. */
 void derate_pg_waiter_end_all (GQueue *served);
 
