@@ -293,6 +293,9 @@ derate_pg_connection_finalize (GObject *object)
 
   derate_pg_connection_finish (self);
   derate_pg_run_forget (self);
+  if (self->run.sent != self->run.few)
+    g_free (self->run.sent);
+  g_clear_pointer (&self->statements, derate_pg_statements_free);
   g_clear_pointer (&self->meter, derate_pg_meter_unref);
   g_clear_object (&self->clock);
   g_free (self->fatal);

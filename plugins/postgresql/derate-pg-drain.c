@@ -23,6 +23,7 @@ struct _DeratePgDrain
   gint64 again; /* when that is; NEVER while one is under way */
   gboolean is_quiet; /* the server owes nothing */
   gboolean is_last; /* nor does it after the empty query, if that has been sent */
+  gboolean is_broken;
   DeratePgDoneFunc func;
   gpointer data;
 };
@@ -116,8 +117,7 @@ send_last (DeratePgConnection *self)
 {
   self->drain->is_last = TRUE;
   self->drain->is_quiet = FALSE;
-  derate_pg_run_forget (self);
-  return PQsendQuery (self->pg, "") != 0;
+  return derate_pg_send_empty (self) == DERATE_PG_RUN_GOES_ON;
 }
 
 void
@@ -125,9 +125,9 @@ derate_pg_drain_dispatched (DeratePgConnection *self, GIOCondition ready)
 {
   DeratePgDrain *drain = self->drain;
   gboolean unsent = FALSE;
-  gboolean is_alive = TRUE;
+  gboolean is_alive = !drain->is_broken;
 
-  if ((ready & ~G_IO_OUT) != 0)
+  if (is_alive && (ready & ~G_IO_OUT) != 0)
     is_alive = take_input (self);
   if (is_alive && drain->is_quiet && drain->is_last)
     {
@@ -178,6 +178,7 @@ derate_pg_connection_drain_async (DeratePgConnection *self,
   drain->data = data;
   g_object_ref (self);
   self->drain = drain;
+  drain->is_broken = derate_pg_send_no_more (self) != DERATE_PG_RUN_GOES_ON;
   derate_pg_place_hold (self);
   derate_pg_place_set_deadline (self, drain->deadline);
   drain->cancel = derate_pg_cancel_start (self->pg, self->place);

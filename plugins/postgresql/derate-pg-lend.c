@@ -14,29 +14,13 @@ typedef struct
   DeratePgPlace *place;
 } Loan;
 
-static DeratePgRunState
-send_now (DeratePgConnection *self)
-{
-  DeratePgRun *run = &self->run;
-  g_auto (DeratePgParameters) parameters = { 0 };
-
-  if (!derate_pg_parameters_init (&parameters, run->unsent, TRUE, &run->error))
-    return DERATE_PG_RUN_ENDED;
-  return derate_pg_run_send (self, &parameters);
-}
-
 static gpointer
 do_what_is_lent (gpointer data)
 {
   g_autofree Loan *loan = data;
   DeratePgRun *run = &loan->connection->run;
-  DeratePgRunState state = DERATE_PG_RUN_GOES_ON;
 
-  if (run->unsent != NULL)
-    state = send_now (loan->connection);
-  if (state == DERATE_PG_RUN_GOES_ON)
-    state = derate_pg_run_wait (loan->connection, run->stop, DERATE_CLOCK_NEVER);
-  run->verdict = state;
+  run->verdict = derate_pg_run_wait (loan->connection, run->stop, DERATE_CLOCK_NEVER);
   /* From here on it is the context's again. */
   __atomic_store_n (&run->is_lent, FALSE, __ATOMIC_RELEASE);
   derate_pg_place_wake (loan->place);
@@ -91,7 +75,6 @@ derate_pg_lend_take_back (DeratePgConnection *self)
   DeratePgRun *run = &self->run;
 
   g_clear_object (&run->stop);
-  g_clear_pointer (&run->unsent, g_variant_unref);
   if (run->verdict == DERATE_PG_RUN_CANCELLED)
     run->verdict = run->wanted_end;
 }

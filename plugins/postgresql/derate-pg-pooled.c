@@ -66,3 +66,11 @@ derate_pg_connection_set_clock (DeratePgConnection *self, DerateClock *clock)
 {
   g_set_object (&self->clock, clock);
 }
+
+void
+derate_pg_connection_set_statement_cache (DeratePgConnection *self, guint size)
+{
+  g_clear_pointer (&self->statements, derate_pg_statements_free);
+  if (size > 0)
+    self->statements = derate_pg_statements_new (size);
+}

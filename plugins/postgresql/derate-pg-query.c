@@ -4,7 +4,7 @@
  * thread's. */
 #include "derate-pg-session-private.h"
 
-#include <string.h>
+#include <sys/socket.h>
 
 typedef struct
 {
@@ -106,7 +106,10 @@ derate_pg_query_end (DeratePgConnection *self, DeratePgRunState state)
 void
 derate_pg_query_close (DeratePgConnection *self)
 {
-  if (derate_pg_lend_is_out (self))
+  /* A thread that waits in the kernel hears of it as of any session that was lost. */
+  if (self->run.func == NULL)
+    shutdown (PQsocket (self->pg), SHUT_RDWR);
+  else if (derate_pg_lend_is_out (self))
     derate_pg_lend_stop (self, DERATE_PG_RUN_CLOSED);
   else
     derate_pg_query_end (self, DERATE_PG_RUN_CLOSED);
@@ -115,16 +118,16 @@ derate_pg_query_close (DeratePgConnection *self)
 static void
 go_on (DeratePgConnection *self, DeratePgRunState state)
 {
-  gboolean unsent = FALSE;
+  gboolean is_unsent = FALSE;
 
   if (state == DERATE_PG_RUN_GOES_ON)
-    state = derate_pg_run_flush (self, &unsent);
+    state = derate_pg_run_flush (self, &is_unsent);
   if (state != DERATE_PG_RUN_GOES_ON)
     derate_pg_query_end (self, state);
-  else if (self->run.received > DERATE_PG_BIG)
+  else if (self->run.is_big || self->run.received > DERATE_PG_BIG)
     derate_pg_lend (self);
   else
-    derate_pg_place_watch (self, unsent ? G_IO_IN | G_IO_OUT : G_IO_IN);
+    derate_pg_place_watch (self, is_unsent ? G_IO_IN | G_IO_OUT : G_IO_IN);
 }
 
 /* Whether it is to end for a reason that has nothing to do with the server. */
@@ -173,27 +176,28 @@ derate_pg_place_dispatched (DeratePgConnection *self, GIOCondition ready)
   go_on (self, state);
 }
 
-/* Sends what is small; a thread does it for what is big. */
+/* Has it started, and waited for from now on. */
 static void
-send_or_lend (DeratePgConnection *self, const DeratePgParameters *parameters, GVariant *tuple)
+launch (DeratePgConnection *self, GCancellable *cancellable, DeratePgDoneFunc func, gpointer data)
 {
   DeratePgRun *run = &self->run;
-  gboolean unsent = FALSE;
+  gboolean is_unsent = FALSE;
 
-  if (parameters->is_big || strlen (run->sql) > DERATE_PG_BIG)
-    {
-      run->unsent =
-          tuple != NULL ? g_variant_ref (tuple) : g_variant_ref_sink (g_variant_new ("()"));
-      derate_pg_lend (self);
-      return;
-    }
-  run->verdict = derate_pg_run_send (self, parameters);
-  if (run->verdict == DERATE_PG_RUN_GOES_ON)
-    run->verdict = derate_pg_run_flush (self, &unsent);
+  g_object_ref (self); /* the run's */
+  run->func = func;
+  run->data = data;
+  derate_pg_place_hold (self);
+  watch_cancellable (self, cancellable);
+  derate_pg_place_set_deadline (self, run->deadline);
+  run->verdict = derate_pg_run_flush (self, &is_unsent);
+  derate_pg_run_keep_sql (self);
   if (run->verdict != DERATE_PG_RUN_GOES_ON)
     derate_pg_place_wake (self->place);
-  else if (unsent)
+  else if (run->is_big)
+    derate_pg_lend (self);
+  else if (is_unsent)
     derate_pg_place_watch (self, G_IO_IN | G_IO_OUT);
+  derate_pg_place_go (self);
 }
 
 void
@@ -206,25 +210,16 @@ derate_pg_connection_start (DeratePgConnection *self,
                             gpointer data)
 {
   g_autoptr (GVariant) tuple = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
-  g_auto (DeratePgParameters) encoded = { 0 };
-  DeratePgRun *run = &self->run;
   GError *error = NULL;
 
   if (g_cancellable_set_error_if_cancelled (cancellable, &error) ||
-      !derate_pg_connection_may_start (self, &error) ||
-      !derate_pg_parameters_init (&encoded, tuple, FALSE, &error))
+      !derate_pg_connection_may_start (self, &error))
     {
       derate_pg_connection_refuse (self, error, func, data);
       return;
     }
-  derate_pg_run_begin (g_object_ref (self), sql, operation);
-  run->func = func;
-  run->data = data;
-  derate_pg_place_hold (self);
-  watch_cancellable (self, cancellable);
-  derate_pg_place_set_deadline (self, run->deadline);
-  send_or_lend (self, &encoded, tuple);
-  derate_pg_place_go (self);
+  derate_pg_run_begin (self, sql, g_steal_pointer (&tuple), operation);
+  launch (self, cancellable, func, data);
 }
 
 static void

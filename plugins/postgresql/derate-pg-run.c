@@ -3,112 +3,98 @@
  * for derate_pg_run_wait (), which waits in the kernel. Everything belongs to who has the run. */
 #include "derate-pg-session-private.h"
 
-#include "derate-pg-error-private.h"
-#include "derate-pg-result-private.h"
-
-#include <derate-time-span.h>
 #include <sys/ioctl.h>
 
 /* The rest is told by the socket: a round takes half a record of TLS at least. */
 #define MAX_ROUNDS 16
-#define ROLE_INTERVAL (50 * G_TIME_SPAN_MILLISECOND)
 
-void
-derate_pg_run_begin (DeratePgConnection *self, const char *sql, DeratePgOperation operation)
+static void
+begin (DeratePgConnection *self, DeratePgCall *calls, guint n_calls)
 {
   DeratePgRun *run = &self->run;
 
   self->is_running = TRUE;
-  run->sql = g_strdup (sql);
-  run->operation = operation;
   run->started = derate_clock_get_time (self->clock);
   run->deadline = self->query_timeout > 0 && run->started < DERATE_CLOCK_NEVER - self->query_timeout
                       ? run->started + self->query_timeout
                       : DERATE_CLOCK_NEVER;
+  run->began_in = PQtransactionStatus (self->pg);
+  run->calls = calls;
+  run->n_calls = n_calls;
+  run->next = 0;
+  run->is_unsent = TRUE;
+  run->is_atomic = FALSE;
+  run->is_piped = FALSE;
+  run->is_second = FALSE;
+  run->is_undone = FALSE;
+  run->has_stale = FALSE;
+  run->takes_big = FALSE;
+  run->is_big = FALSE;
+  if (run->sent == NULL)
+    {
+      run->sent = run->few;
+      run->n_room = G_N_ELEMENTS (run->few);
+    }
+  run->n_sent = 0;
+  run->n_answered = 0;
   run->n_wakes = 0;
   run->received = 0;
   run->verdict = DERATE_PG_RUN_GOES_ON;
 }
 
 void
-derate_pg_run_forget (DeratePgConnection *self)
+derate_pg_run_begin (DeratePgConnection *self,
+                     const char *sql,
+                     GVariant *tuple,
+                     DeratePgOperation operation)
 {
-  g_clear_pointer (&self->run.result, derate_pg_free_result);
-  g_clear_error (&self->run.error);
+  DeratePgRun *run = &self->run;
+
+  run->operation = operation;
+  run->one.sql = sql;
+  run->one.tuple = tuple;
+  run->one.is_due = TRUE;
+  begin (self, &run->one, 1);
+}
+
+/* The statement may have been found among those that are kept. */
+void
+derate_pg_run_keep_sql (DeratePgConnection *self)
+{
+  DeratePgCall *call = &self->run.one;
+
+  if (call->statement == NULL)
+    self->run.one_sql = g_strdup (call->sql);
+  call->sql = call->statement != NULL ? call->statement->sql : self->run.one_sql;
+}
+
+void
+derate_pg_call_reset (DeratePgCall *call)
+{
+  g_clear_pointer (&call->result, derate_pg_free_result);
+  g_clear_error (&call->error);
+  g_clear_pointer (&call->statement, derate_pg_statement_unref);
+  call->is_due = FALSE;
+  call->is_stale = FALSE;
 }
 
 DeratePgRunState
-derate_pg_run_send (DeratePgConnection *self, const DeratePgParameters *parameters)
+derate_pg_run_flush (DeratePgConnection *self, gboolean *is_unsent)
 {
-  return PQsendQueryParams (self->pg, self->run.sql, parameters->n, parameters->types,
-                            parameters->values, parameters->lengths, parameters->formats, 0) != 0
-             ? DERATE_PG_RUN_GOES_ON
-             : DERATE_PG_RUN_BROKEN;
-}
-
-DeratePgRunState
-derate_pg_run_flush (DeratePgConnection *self, gboolean *unsent)
-{
+  DeratePgRun *run = &self->run;
+  DeratePgRunState state = DERATE_PG_RUN_GOES_ON;
   int left = PQflush (self->pg);
 
-  *unsent = left == 1;
-  return left >= 0 ? DERATE_PG_RUN_GOES_ON : DERATE_PG_RUN_BROKEN;
-}
-
-static gboolean
-is_copy (const PGresult *result)
-{
-  ExecStatusType status = PQresultStatus (result);
-
-  return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
-}
-
-static void
-collect (DeratePgRun *run, PGresult *result)
-{
-  switch (PQresultStatus (result))
+  if (left == 0 && run->is_unsent)
     {
-    case PGRES_TUPLES_OK:
-    case PGRES_COMMAND_OK:
-    case PGRES_EMPTY_QUERY:
-      g_clear_pointer (&run->result, derate_pg_free_result);
-      run->result = result;
-      return;
-
-    case PGRES_COPY_IN:
-    case PGRES_COPY_OUT:
-    case PGRES_COPY_BOTH:
-      if (run->error == NULL)
-        g_set_error (&run->error, DERATE_PG_ERROR, DERATE_PG_ERROR_FAILED,
-                     "COPY is not supported; the session was closed");
-      break;
-
-    default:
-      if (run->error == NULL)
-        run->error = derate_pg_error_from_result (result);
+      state = derate_pg_send_some (self);
+      if (state == DERATE_PG_RUN_GOES_ON && !run->is_unsent && run->n_sent == 0)
+        state = derate_pg_send_rest (self);
+      if (state == DERATE_PG_RUN_GOES_ON)
+        left = PQflush (self->pg);
     }
-  PQclear (result);
-}
-
-static DeratePgRunState
-take_results (DeratePgConnection *self)
-{
-  while (!PQisBusy (self->pg))
-    {
-      PGresult *result = PQgetResult (self->pg);
-      gboolean copies;
-
-      if (result == NULL)
-        {
-          derate_pg_connection_drop_notifications (self);
-          return PQstatus (self->pg) == CONNECTION_BAD ? DERATE_PG_RUN_BROKEN : DERATE_PG_RUN_ENDED;
-        }
-      copies = is_copy (result);
-      collect (&self->run, result);
-      if (copies)
-        return DERATE_PG_RUN_BROKEN;
-    }
-  return DERATE_PG_RUN_GOES_ON;
+  *is_unsent = left == 1 || run->is_unsent;
+  return left < 0 ? DERATE_PG_RUN_BROKEN : state;
 }
 
 static int
@@ -125,9 +111,9 @@ receive_once (DeratePgConnection *self)
   DeratePgRunState state;
 
   if (PQconsumeInput (self->pg) != 0)
-    return take_results (self);
+    return derate_pg_collect (self);
   /* A last word may have come before the end of the stream. */
-  state = take_results (self);
+  state = derate_pg_collect (self);
   return state == DERATE_PG_RUN_GOES_ON ? DERATE_PG_RUN_BROKEN : state;
 }
 
@@ -176,118 +162,47 @@ milliseconds_until (gint64 deadline)
   return (int)CLAMP ((left + 999) / 1000, 0, G_MAXINT / 2);
 }
 
-DeratePgRunState
-derate_pg_run_wait (DeratePgConnection *self, GCancellable *cancellable, gint64 deadline)
+/* One look at the socket and the cancellable. */
+static DeratePgRunState
+wait_once (DeratePgConnection *self,
+           GPollFD fds[2],
+           guint n_fds,
+           GCancellable *cancellable,
+           gint64 deadline)
 {
   DeratePgRunState state = DERATE_PG_RUN_GOES_ON;
-  GPollFD fds[2] = { { PQsocket (self->pg), 0, 0 } };
-  guint n = 1 + (g_cancellable_make_pollfd (cancellable, &fds[1]) ? 1 : 0);
-  gboolean unsent = TRUE;
 
-  for (;;)
-    {
-      if (unsent)
-        state = derate_pg_run_flush (self, &unsent);
-      if (state != DERATE_PG_RUN_GOES_ON)
-        break;
-      fds[0].events = G_IO_IN | (unsent ? G_IO_OUT : 0);
-      g_poll (fds, n, deadline != DERATE_CLOCK_NEVER ? milliseconds_until (deadline) : -1);
-      /* An answer that is there counts, also where it is not wanted any more. */
-      if ((fds[0].revents & ~G_IO_OUT) != 0)
-        state = derate_pg_run_receive (self);
-      if (state == DERATE_PG_RUN_GOES_ON && n > 1 && g_cancellable_is_cancelled (cancellable))
-        state = DERATE_PG_RUN_CANCELLED;
-      if (state == DERATE_PG_RUN_GOES_ON && deadline != DERATE_CLOCK_NEVER &&
-          derate_pg_run_get_system_time () >= deadline)
-        state = DERATE_PG_RUN_TIMED_OUT;
-    }
-  if (n > 1)
-    g_cancellable_release_fd (cancellable);
+  g_poll (fds, n_fds, deadline != DERATE_CLOCK_NEVER ? milliseconds_until (deadline) : -1);
+  /* An answer that is there counts, also where it is not wanted any more. */
+  if ((fds[0].revents & ~G_IO_OUT) != 0)
+    state = derate_pg_run_receive (self);
+  if (state == DERATE_PG_RUN_GOES_ON && n_fds > 1 && g_cancellable_is_cancelled (cancellable))
+    state = DERATE_PG_RUN_CANCELLED;
+  if (state == DERATE_PG_RUN_GOES_ON && deadline != DERATE_CLOCK_NEVER &&
+      derate_pg_run_get_system_time () >= deadline)
+    state = DERATE_PG_RUN_TIMED_OUT;
   return state;
 }
 
-void
-derate_pg_connection_look_at_role (DeratePgConnection *self)
+DeratePgRunState
+derate_pg_run_wait (DeratePgConnection *self, GCancellable *cancellable, gint64 deadline)
 {
-  gboolean is_read_only = derate_pg_connection_is_read_only (self);
+  GPollFD fds[2] = { { PQsocket (self->pg), 0, 0 } };
+  gboolean is_watched = g_cancellable_make_pollfd (cancellable, &fds[1]);
+  DeratePgRunState state;
 
-  self->saw_read_only |= is_read_only != self->was_read_only;
-  self->was_read_only = is_read_only;
-}
-
-static void
-look_at_role_at_times (DeratePgConnection *self, gint64 now)
-{
-  if (now - self->roles_seen < ROLE_INTERVAL)
-    return;
-  self->roles_seen = now;
-  derate_pg_connection_look_at_role (self);
-}
-
-/* What is left of a run that ended, for its caller; takes what it gathered. */
-static GError *
-explain (DeratePgConnection *self, DeratePgRunState state)
-{
-  DeratePgRun *run = &self->run;
-  GError *error = NULL;
-
-  switch (state)
+  self->run.takes_big = TRUE;
+  do
     {
-    case DERATE_PG_RUN_CANCELLED:
-      return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the query was cancelled");
-    case DERATE_PG_RUN_TIMED_OUT:
-      {
-        g_autofree char *limit = derate_time_span_to_string (self->query_timeout);
+      gboolean is_unsent;
 
-        return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_TIMED_OUT, "no answer within %s",
-                            limit);
-      }
-    case DERATE_PG_RUN_CLOSED:
-      return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session was closed");
-    case DERATE_PG_RUN_BROKEN:
-      error = g_steal_pointer (&run->error);
-      return error != NULL ? error : derate_pg_error_from_broken (self->pg, self->fatal);
-    default:
-      return g_steal_pointer (&run->error);
+      state = derate_pg_run_flush (self, &is_unsent);
+      fds[0].events = G_IO_IN | (is_unsent ? G_IO_OUT : 0);
+      if (state == DERATE_PG_RUN_GOES_ON)
+        state = wait_once (self, fds, is_watched ? 2 : 1, cancellable, deadline);
     }
-}
-
-static void
-count (DeratePgConnection *self, gint64 now, const GError *error)
-{
-  DeratePgRun *run = &self->run;
-
-  if (self->meter != NULL)
-    derate_pg_meter_query (self->meter, run->operation, (double)(now - run->started) / 1e6,
-                           run->sql, error);
-}
-
-void
-derate_pg_run_end (DeratePgConnection *self,
-                   DeratePgRunState state,
-                   DeratePgResult **result,
-                   GError **error)
-{
-  DeratePgRun *run = &self->run;
-  GError *why = explain (self, state);
-  gint64 now = derate_clock_get_time (self->clock);
-
-  *result = NULL;
-  *error = NULL;
-  if (state == DERATE_PG_RUN_ENDED)
-    look_at_role_at_times (self, now);
-  else if (self->is_pooled &&
-           (state == DERATE_PG_RUN_CANCELLED || state == DERATE_PG_RUN_TIMED_OUT))
-    self->is_abandoned = TRUE;
-  else
-    derate_pg_connection_finish (self);
-  if (why == NULL)
-    *result = derate_pg_result_new (g_steal_pointer (&run->result));
-  else if (g_error_matches (why, DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY))
-    self->saw_read_only = TRUE;
-  derate_pg_run_forget (self);
-  self->is_running = FALSE;
-  count (self, now, why);
-  g_clear_pointer (&run->sql, g_free);
-  *error = why;
+  while (state == DERATE_PG_RUN_GOES_ON);
+  if (is_watched)
+    g_cancellable_release_fd (cancellable);
+  return state;
 }

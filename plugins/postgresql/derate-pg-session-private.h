@@ -3,6 +3,7 @@
 
 #include "derate-pg-connection-private.h"
 #include "derate-pg-parameters-private.h"
+#include "derate-pg-statements-private.h"
 
 #include <derate-clock.h>
 #include <glib-unix.h>
@@ -11,11 +12,12 @@ G_BEGIN_DECLS
 
 /* The inside of a session, for the files that make it up.
  *
- * A run is what a session does at a time: one statement, later a batch of them. derate-pg-run.c
- * sends and takes what comes, and never waits. Who waits is one of three: a source in a context
- * (derate-pg-query.c), the calling thread (derate-pg-sync.c), or a thread of our own to which a run
- * is lent because it has too much to copy for a loop (derate-pg-lend.c). The session belongs to
- * that one until the run ends, or comes back from being lent. */
+ * A run is what a session does at a time: one call, a statement with its parameters, or many of
+ * them in a pipeline. derate-pg-send.c sends and derate-pg-run.c takes what comes; neither waits.
+ * Who waits is one of three: a source in a context (derate-pg-query.c), the calling thread
+ * (derate-pg-sync.c), or a thread of our own to which a run is lent because it has too much to copy
+ * for a loop (derate-pg-lend.c). The session belongs to that one until the run ends, or comes back
+ * from being lent. */
 
 typedef struct _DeratePgPlace DeratePgPlace;
 typedef struct _DeratePgDrain DeratePgDrain;
@@ -30,15 +32,65 @@ typedef enum
   DERATE_PG_RUN_CLOSED,    /* by its owner */
 } DeratePgRunState;
 
+/* A statement to run, and how it ended. */
 typedef struct
 {
-  char *sql; /* owned */
+  const char *sql;
+  GVariant *tuple;  /* owned; NULL for none */
+  PGresult *result; /* the last good one */
+  GError *error;    /* the first: a killed session ends with a second one that says nothing */
+  DeratePgStatement *statement; /* NULL: not kept */
+  gboolean is_due;
+  gboolean is_stale; /* refused for what the server no longer has: it goes again, as it stands */
+} DeratePgCall;
+
+/* What the server was sent, in whose order it answers. */
+typedef enum
+{
+  DERATE_PG_SENT_CALL,
+  DERATE_PG_SENT_PREPARE, /* for a call */
+  DERATE_PG_SENT_FORGET,  /* a statement that was prepared */
+  DERATE_PG_SENT_FRAME,   /* of a transaction */
+  DERATE_PG_SENT_SYNC,
+} DeratePgSentKind;
+
+typedef struct
+{
+  DeratePgSentKind kind;
+  guint call;
+} DeratePgSent;
+
+#define DERATE_PG_FEW_SENT 8
+
+typedef struct
+{
   DeratePgOperation operation;
   gint64 started;  /* by the session's clock */
   gint64 deadline; /* the same */
 
-  PGresult *result; /* the last good one */
-  GError *error;    /* the first: a killed session ends with a second one that says nothing */
+  DeratePgCall *calls; /* of a batch, or `one` */
+  guint n_calls;
+  guint next;        /* to send */
+  gboolean is_unsent; /* there is one */
+  gboolean is_atomic;
+  gboolean is_piped;
+  gboolean is_second; /* the pass with what was stale */
+  gboolean is_undone; /* the transaction was rolled back by a statement of ours */
+  gboolean has_stale;
+  gboolean takes_big; /* who sends may take long */
+  gboolean is_big;    /* and needs to */
+  PGTransactionStatusType began_in;
+  GError *error;      /* of the whole */
+  char *text;         /* of the whole, for the log; NULL: that of the only call */
+  DeratePgCall one;
+  char *one_sql;
+
+  DeratePgSent *sent; /* `few`, or allocated */
+  guint n_sent;
+  guint n_room;
+  guint n_answered;
+  DeratePgSent few[DERATE_PG_FEW_SENT];
+
   guint n_wakes;
   gsize received; /* about how much, after the first wake */
 
@@ -46,13 +98,11 @@ typedef struct
   gpointer data;
   GCancellable *cancellable;
   gulong cancel_handler;
-
   DeratePgRunState verdict; /* of who had it before the context; GOES_ON while it goes on */
 
   /* While it is lent to a thread. */
-  GVariant *unsent;    /* the parameters, where the thread is to send them */
-  GCancellable *stop;  /* NULL: not lent */
-  gboolean is_lent;    /* atomic; FALSE again when the thread is done with it */
+  GCancellable *stop;          /* NULL: not lent */
+  gboolean is_lent;            /* atomic; FALSE again when the thread is done with it */
   DeratePgRunState wanted_end; /* why it was told to stop */
 } DeratePgRun;
 
@@ -75,6 +125,7 @@ struct _DeratePgConnection
   gboolean was_read_only;
   gboolean saw_read_only;
   gint64 roles_seen; /* when the reported parameters were last looked at */
+  DeratePgStatements *statements; /* NULL: none are prepared */
   DeratePgRun run;
   DeratePgDrain *drain;
 };
@@ -90,37 +141,63 @@ void derate_pg_connection_finish (DeratePgConnection *self);
 void derate_pg_connection_look_at_role (DeratePgConnection *self);
 void derate_pg_connection_drop_notifications (DeratePgConnection *self);
 
+/* derate-pg-send.c */
+
+/* Sends what is due, or some of it. */
+DeratePgRunState derate_pg_send_some (DeratePgConnection *self);
+
+/* All that was sent is answered: goes on with what that makes necessary, or ends. */
+DeratePgRunState derate_pg_send_rest (DeratePgConnection *self);
+
+/* Leaves a pipeline so that the server will answer what it has. */
+DeratePgRunState derate_pg_send_no_more (DeratePgConnection *self);
+
+/* An empty query, which belongs to no call. */
+DeratePgRunState derate_pg_send_empty (DeratePgConnection *self);
+
 /* derate-pg-run.c */
 
-/* Begins a run; derate_pg_run_send () or a thread that it is lent to sends it. */
+/* Begins a run of one statement, or of those of a batch, which lives as long; derate_pg_run_flush
+ * () sends. @tuple is taken over; @sql must live as long, or until derate_pg_run_keep_sql (). */
 void derate_pg_run_begin (DeratePgConnection *self,
                           const char         *sql,
+                          GVariant           *tuple,
                           DeratePgOperation   operation);
-DeratePgRunState derate_pg_run_send (DeratePgConnection           *self,
-                                     const DeratePgParameters     *parameters);
+void derate_pg_run_begin_batch (DeratePgConnection *self,
+                                DeratePgCall       *calls,
+                                guint               n_calls,
+                                gboolean            is_atomic);
+void derate_pg_run_keep_sql (DeratePgConnection *self);
 
-/* Writes what can be written without waiting. */
+/* Writes what can be written without waiting; @is_unsent where there is more. */
 DeratePgRunState derate_pg_run_flush (DeratePgConnection *self,
-                                      gboolean           *unsent);
+                                      gboolean           *is_unsent);
 
 /* Takes what has arrived; may be called when the socket is readable. */
 DeratePgRunState derate_pg_run_receive (DeratePgConnection *self);
 
-/* Waits in the kernel, for @cancellable (nullable) or until @deadline of the system's clock. */
+/* Sends and waits in the kernel, for @cancellable (nullable) or until @deadline of the system's
+ * clock. */
 DeratePgRunState derate_pg_run_wait (DeratePgConnection *self,
                                      GCancellable       *cancellable,
                                      gint64              deadline);
-
 gint64 derate_pg_run_get_system_time (void);
 
-/* Lets go of what was gathered. */
-void derate_pg_run_forget (DeratePgConnection *self);
+/* derate-pg-collect.c: takes what libpq has read */
+DeratePgRunState derate_pg_collect (DeratePgConnection *self);
 
-/* The end: the session is free or closed or abandoned, the query counted. */
+/* derate-pg-end.c */
+
+/* The end: the session is free, closed or abandoned. Calls keep what they have; that of a single
+ * statement is given. */
 void derate_pg_run_end (DeratePgConnection *self,
                         DeratePgRunState    state,
                         DeratePgResult    **result,
                         GError            **error);
+
+/* Lets go of everything that belongs to it. */
+void derate_pg_run_forget (DeratePgConnection *self);
+void derate_pg_call_reset (DeratePgCall *call);
 
 /* derate-pg-query.c */
 

@@ -25,7 +25,7 @@ derate_pg_connection_query (DeratePgConnection *connection,
                             GError **error)
 {
   g_autoptr (GVariant) tuple = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
-  g_auto (DeratePgParameters) encoded = { 0 };
+  g_autoptr (DeratePgConnection) keep = NULL;
   DeratePgRunState state;
   DeratePgResult *result;
   GError *why;
@@ -35,16 +35,14 @@ derate_pg_connection_query (DeratePgConnection *connection,
   g_return_val_if_fail (sql != NULL, NULL);
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
-      !derate_pg_connection_may_start (connection, error) ||
-      !derate_pg_parameters_init (&encoded, tuple, TRUE, error))
+      !derate_pg_connection_may_start (connection, error))
     return NULL;
+  keep = g_object_ref (connection); /* it may be closed meanwhile */
   derate_pg_place_leave (connection);
-  derate_pg_run_begin (connection, sql, connection->operation);
+  derate_pg_run_begin (connection, sql, g_steal_pointer (&tuple), connection->operation);
   if (connection->query_timeout > 0)
     deadline = derate_pg_run_get_system_time () + connection->query_timeout;
-  state = derate_pg_run_send (connection, &encoded);
-  if (state == DERATE_PG_RUN_GOES_ON)
-    state = derate_pg_run_wait (connection, cancellable, deadline);
+  state = derate_pg_run_wait (connection, cancellable, deadline);
   derate_pg_run_end (connection, state, &result, &why);
   if (why != NULL)
     g_propagate_error (error, why);
