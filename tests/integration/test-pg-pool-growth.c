@@ -195,8 +195,10 @@ test_failed_connect (void)
       pg_world_until (pg_caller_is_done (callers[i]));
       g_assert_no_error (callers[i]->error);
       g_assert_true (i == 0 || callers[i]->order > callers[i - 1]->order);
-      pg_caller_free (callers[i]);
+      derate_pg_lease_clear (&callers[i]->lease);
     }
+  for (guint i = 0; i < 3; i++)
+    pg_caller_free (callers[i]);
   g_assert_cmpint (g_get_monotonic_time () - failed_at, <, 250 * MS);
   g_assert_cmpuint (pg_world_stats (pool).opened, ==, 1);
   pg_world_end (pool);
@@ -313,6 +315,7 @@ test_killed_under_load (void)
 {
   Load load = { .pool = pg_world_pool ("min-size", 3, "max-size", 5, NULL) };
   GThread *threads[6];
+  guint64 lost;
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("load", keep_asking, &load);
@@ -328,7 +331,10 @@ test_killed_under_load (void)
   g_atomic_int_set (&load.stop, TRUE);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
+  pg_world_until (pg_world_stats (load.pool).idle == pg_world_stats (load.pool).total);
+  lost = pg_world_stats (load.pool).lost + pg_world_sessions (load.pool);
   pg_world_kill (load.pool);
+  pg_world_until (pg_world_stats (load.pool).lost == lost);
   pg_world_until (pg_world_stats (load.pool).idle == 3 && pg_world_stats (load.pool).total == 3);
   g_assert_cmpuint (pg_world_stats (load.pool).waiting, ==, 0);
   g_assert_cmpuint (pg_world_sessions (load.pool), ==, 3);
