@@ -11,8 +11,8 @@
 /* How long Redis keeps a copy. */
 #define KEEP_SECONDS "3600"
 
-/* A copy: a product, and when the database said so. */
-#define COPY_TYPE "(m(sd)x)"
+/* A copy: rows, and when the database said so. */
+#define COPY_TYPE "(" AGENT_ROWS "x)"
 
 #define AGENT_TYPE_COPY (agent_copy_get_type ())
 G_DECLARE_FINAL_TYPE (AgentCopy, agent_copy, AGENT, COPY, GObject)
@@ -158,7 +158,7 @@ read_copy (AgentCopy *copy, DerateFallbackRequest *request, const char *text, GE
 {
   gint64 now = derate_clock_get_real_time (copy->clock);
   g_autoptr (GVariant) kept = NULL;
-  g_autoptr (GVariant) product = NULL;
+  g_autoptr (GVariant) rows = NULL;
   gint64 at;
 
   if (text == NULL)
@@ -167,8 +167,8 @@ read_copy (AgentCopy *copy, DerateFallbackRequest *request, const char *text, GE
     kept = g_variant_parse (G_VARIANT_TYPE (COPY_TYPE), text, NULL, NULL, error);
   if (kept == NULL)
     return NULL;
-  g_variant_get (kept, "(@m(sd)x)", &product, &at);
-  return derate_fallback_result_new (product, STRATEGY, "cache",
+  g_variant_get (kept, "(@" AGENT_ROWS "x)", &rows, &at);
+  return derate_fallback_result_new (rows, STRATEGY, "cache",
                                      derate_fallback_request_get_reason (request), now - at);
 }
 
@@ -223,13 +223,13 @@ on_kept (GObject *source, GAsyncResult *result, gpointer data)
       derate_policy_call_finish (DERATE_POLICY (source), result, NULL, NULL);
 }
 
-/* A product that is gone leaves no copy. */
+/* What is gone leaves no copy. */
 static void
 agent_copy_note_answer (DerateFallback *fallback, const char *key, GVariant *value)
 {
   AgentCopy *copy = AGENT_COPY (fallback);
   gint64 now = derate_clock_get_real_time (copy->clock);
-  g_autoptr (GVariant) kept = g_variant_ref_sink (g_variant_new ("(@m(sd)x)", value, now));
+  g_autoptr (GVariant) kept = g_variant_ref_sink (g_variant_new ("(@" AGENT_ROWS "x)", value, now));
   g_autofree char *text = g_variant_print (kept, FALSE);
   const char *const set[] = { "SET", key, text, "EX", KEEP_SECONDS, NULL };
   const char *const forget[] = { "DEL", key, NULL };

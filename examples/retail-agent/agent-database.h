@@ -4,21 +4,57 @@
 #include <derate-postgresql.h>
 #include <derate.h>
 
+#include "agent-statement.h"
+
 G_BEGIN_DECLS
 
-/* A few connections to the shop, opened when they are needed. */
-typedef struct _AgentDatabase AgentDatabase;
+/* The shop's pool, as a part of @core. */
+DeratePgPool *agent_database_new (DerateCore *core,
+                                  GError    **error);
 
-AgentDatabase *agent_database_new (const char *uri);
-void agent_database_free (AgentDatabase *database);
+/* What is asked: a statement and the values of its parameters. */
+typedef struct
+{
+  const AgentStatement *statement;
+  GVariant *parameters;
+} AgentOperation;
 
-/* Asks for a product through @policy. The answer is an `m(sd)`: name and price, or nothing where
- * there is no such product. */
-void agent_database_get_product (AgentDatabase      *database,
-                                 DeratePolicy       *policy,
-                                 DerateRequest      *request,
-                                 int                 id,
-                                 GAsyncReadyCallback callback,
-                                 gpointer            data);
+/* Takes @parameters. */
+AgentOperation *agent_operation_new (const AgentStatement *statement,
+                                     GVariant             *parameters);
+void agent_operation_free (AgentOperation *operation);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AgentOperation, agent_operation_free)
+
+/* Each of these sends what it is given through @policy; derate_policy_call_finish () has the
+ * answer. */
+
+/* Rows, or nothing where there is none. */
+#define AGENT_ROWS "maa{sv}"
+
+void agent_database_read (DeratePgPool       *pool,
+                          DeratePolicy       *policy,
+                          DerateRequest      *request,
+                          const char         *sql,
+                          GVariant           *parameters,
+                          GAsyncReadyCallback callback,
+                          gpointer            data);
+
+/* A `t`: how many rows it changed. */
+void agent_database_write (DeratePgPool       *pool,
+                           DeratePolicy       *policy,
+                           DerateRequest      *request,
+                           const char         *sql,
+                           GVariant           *parameters,
+                           GAsyncReadyCallback callback,
+                           gpointer            data);
+
+/* All of @operations (element-type AgentOperation) or nothing. An `at`: how many rows each
+ * changed. */
+void agent_database_transact (DeratePgPool       *pool,
+                              DeratePolicy       *policy,
+                              DerateRequest      *request,
+                              GPtrArray          *operations,
+                              GAsyncReadyCallback callback,
+                              gpointer            data);
 
 G_END_DECLS

@@ -3,52 +3,42 @@
 
 /* GET /prices/ID: the database, else a copy of what it said, else an honest no. */
 
-typedef struct
-{
-  Agent *agent;
-  SoupServerMessage *message;
-  int id;
-} Price;
+#define SQL "SELECT id, name, price::float8 AS price FROM product WHERE id = $1"
 
 static void
-price_free (Price *price)
+on_rows (GObject *source, GAsyncResult *result, gpointer data)
 {
-  soup_server_message_unpause (price->message);
-  g_object_unref (price->message);
-  g_free (price);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Price, price_free)
-
-static void
-on_product (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (Price) price = data;
+  g_autoptr (AgentExchange) exchange = data;
   g_autoptr (DerateFallbackResult) fallback = NULL;
-  g_autoptr (GVariant) product =
+  g_autoptr (GVariant) rows =
       derate_policy_call_finish (DERATE_POLICY (source), result, &fallback, NULL);
+  g_autoptr (GVariant) found = NULL;
+  g_autoptr (GVariant) product = NULL;
   GVariantBuilder body;
-  gboolean found;
-  const char *name;
-  double amount;
+  GVariantIter iter;
+  GVariant *member;
 
-  if (product == NULL)
+  if (rows == NULL)
     {
-      agent_refuse (price->message, "Product unavailable - database down",
-                    "Neither the database nor a copy has this price");
+      agent_refuse (exchange->message, "Product unavailable - database down",
+                    "Neither the database nor a copy has this price", "Try again later");
       return;
     }
-  g_variant_get (product, "m(&sd)", &found, &name, &amount);
-  if (!found)
+  found = g_variant_get_maybe (rows);
+  if (found == NULL)
     {
-      agent_reply_bad (price->message, SOUP_STATUS_NOT_FOUND, "no such product");
+      agent_reply_bad (exchange->message, SOUP_STATUS_NOT_FOUND, "no such product");
       return;
     }
+  product = g_variant_get_child_value (found, 0);
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&body, "{sv}", "id", g_variant_new_int32 (price->id));
-  g_variant_builder_add (&body, "{sv}", "name", g_variant_new_string (name));
-  g_variant_builder_add (&body, "{sv}", "price", g_variant_new_double (amount));
-  agent_reply (price->agent, price->message, &body, "database", fallback);
+  g_variant_iter_init (&iter, product);
+  while ((member = g_variant_iter_next_value (&iter)) != NULL)
+    {
+      g_variant_builder_add_value (&body, member);
+      g_variant_unref (member);
+    }
+  agent_reply (exchange->agent, exchange->message, &body, AGENT_REPLY_SOURCE, "database", fallback);
 }
 
 static void
@@ -61,9 +51,9 @@ handle (SoupServer *server,
   Agent *agent = user_data;
   const char *id = path + strlen ("/prices");
   g_autoptr (DerateRequest) request = NULL;
+  g_autoptr (GVariant) parameters = NULL;
   g_autofree char *key = NULL;
   guint64 number;
-  Price *price;
 
   if (soup_server_message_get_method (message) != SOUP_METHOD_GET)
     {
@@ -78,15 +68,11 @@ handle (SoupServer *server,
   if (agent_refuse_in_emergency (agent, message))
     return;
 
-  price = g_new0 (Price, 1);
-  price->agent = agent;
-  price->message = g_object_ref (message);
-  price->id = (int)number;
-  key = g_strdup_printf ("price:%d", price->id);
+  key = g_strdup_printf ("price:%d", (int)number);
   request = agent_make_request (message, DERATE_REQUEST_READ, key);
-  soup_server_message_pause (message);
-  agent_database_get_product (agent->database_client, agent->database, request, price->id,
-                              on_product, price);
+  parameters = g_variant_ref_sink (g_variant_new ("(i)", (int)number));
+  agent_database_read (agent->database, agent->reads, request, SQL, parameters, on_rows,
+                       agent_exchange_new (agent, message));
 }
 
 void

@@ -36,13 +36,13 @@ on_priced (GObject *source, GAsyncResult *result, gpointer data)
   if (price == NULL)
     {
       agent_refuse (pricing->message, "AI enhancement temporarily unavailable",
-                    "There is no baseline for this price");
+                    "There is no baseline for this price", "Try again later");
       return;
     }
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&body, "{sv}", "item", g_variant_new_string (pricing->item));
   g_variant_builder_add (&body, "{sv}", "price", price);
-  agent_reply (pricing->agent, pricing->message, &body, "openai", fallback);
+  agent_reply (pricing->agent, pricing->message, &body, AGENT_REPLY_SOURCE, "openai", fallback);
 }
 
 static gboolean
@@ -71,11 +71,8 @@ handle (SoupServer *server,
   g_autoptr (DerateRequest) request = NULL;
   g_autofree char *key = NULL;
 
-  if (soup_server_message_get_method (message) != SOUP_METHOD_POST)
-    {
-      agent_reply_bad (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "POST {item, price}");
-      return;
-    }
+  if (!agent_check_message (message, path, "/ai/pricing", SOUP_METHOD_POST))
+    return;
   pricing = g_new0 (Pricing, 1);
   pricing->agent = agent;
   pricing->message = g_object_ref (message);

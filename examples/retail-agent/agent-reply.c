@@ -9,6 +9,25 @@
 /* How much of a mistake is told: what a caller sent may be in it. */
 #define TEXT_MAX 200
 
+AgentExchange *
+agent_exchange_new (Agent *agent, SoupServerMessage *message)
+{
+  AgentExchange *exchange = g_new0 (AgentExchange, 1);
+
+  exchange->agent = agent;
+  exchange->message = g_object_ref (message);
+  soup_server_message_pause (message);
+  return exchange;
+}
+
+void
+agent_exchange_free (AgentExchange *exchange)
+{
+  soup_server_message_unpause (exchange->message);
+  g_object_unref (exchange->message);
+  g_free (exchange);
+}
+
 /* The caller's own id, or a new one, so that an answer can be found again in logs. */
 static const char *
 ensure_request_id (SoupServerMessage *message)
@@ -68,6 +87,7 @@ void
 agent_reply (Agent *agent,
              SoupServerMessage *message,
              GVariantBuilder *body,
+             AgentReplyFlags flags,
              const char *source,
              DerateFallbackResult *fallback)
 {
@@ -80,13 +100,20 @@ agent_reply (Agent *agent,
       age = derate_fallback_result_get_age (fallback);
     }
   g_variant_builder_add (body, "{sv}", "degraded", g_variant_new_boolean (reason != NULL));
-  g_variant_builder_add (body, "{sv}", "source", g_variant_new_string (source));
+  if (reason != NULL || (flags & AGENT_REPLY_SOURCE))
+    g_variant_builder_add (body, "{sv}", "source", g_variant_new_string (source));
   if (reason != NULL)
     {
       g_variant_builder_add (body, "{sv}", "reason", g_variant_new_string (reason));
       g_variant_builder_add (body, "{sv}", "age_seconds",
                              g_variant_new_double ((double)age / G_TIME_SPAN_SECOND));
     }
+  send_json (message, SOUP_STATUS_OK, g_variant_builder_end (body));
+}
+
+void
+agent_reply_done (SoupServerMessage *message, GVariantBuilder *body)
+{
   send_json (message, SOUP_STATUS_OK, g_variant_builder_end (body));
 }
 
@@ -102,6 +129,33 @@ agent_reply_bad (SoupServerMessage *message, guint status, const char *text)
   send_json (message, status, g_variant_builder_end (&body));
 }
 
+void
+agent_reply_mistake (SoupServerMessage *message, const GError *error)
+{
+  agent_reply_bad (message,
+                   g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)
+                       ? SOUP_STATUS_NOT_FOUND
+                       : SOUP_STATUS_BAD_REQUEST,
+                   error->message);
+}
+
+gboolean
+agent_check_message (SoupServerMessage *message,
+                     const char *path,
+                     const char *wanted,
+                     const char *method)
+{
+  g_autofree char *usage = g_strdup_printf ("%s %s", method, wanted);
+
+  if (!g_str_equal (path, wanted))
+    agent_reply_bad (message, SOUP_STATUS_NOT_FOUND, "no such page");
+  else if (soup_server_message_get_method (message) != method)
+    agent_reply_bad (message, SOUP_STATUS_METHOD_NOT_ALLOWED, usage);
+  else
+    return TRUE;
+  return FALSE;
+}
+
 static void
 set_retry_after (SoupServerMessage *message)
 {
@@ -110,7 +164,7 @@ set_retry_after (SoupServerMessage *message)
 }
 
 void
-agent_refuse (SoupServerMessage *message, const char *error, const char *text)
+agent_refuse (SoupServerMessage *message, const char *error, const char *text, const char *action)
 {
   GVariantBuilder body;
 
@@ -118,7 +172,7 @@ agent_refuse (SoupServerMessage *message, const char *error, const char *text)
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&body, "{sv}", "error", g_variant_new_string (error));
   g_variant_builder_add (&body, "{sv}", "message", g_variant_new_string (text));
-  g_variant_builder_add (&body, "{sv}", "action", g_variant_new_string ("Try again later"));
+  g_variant_builder_add (&body, "{sv}", "action", g_variant_new_string (action));
   send_json (message, SOUP_STATUS_SERVICE_UNAVAILABLE, g_variant_builder_end (&body));
 }
 

@@ -16,14 +16,18 @@ typedef struct
   DerateDegradationManager *manager;
   SoupServer *server;
 
-  AgentDatabase *database_client;
+  DeratePgPool *database;
   AgentAi *ai_client;
-  DeratePolicy *database; /* what calls to each pass, and what answers in its place */
+  GHashTable *statements; /* of AgentStatement by name: what the outside may ask the database */
+  DeratePolicy *reads; /* what calls to each pass, and what answers in its place */
+  DeratePolicy *writes;
   DeratePolicy *ai;
 } Agent;
 
+/* Takes @statements, which is agent_catalogue_load ()'s. */
 Agent *agent_new (DerateCore *core,
                   SoupServer *server,
+                  GHashTable *statements,
                   GError    **error);
 void agent_free (Agent *agent);
 
@@ -34,5 +38,13 @@ gboolean agent_copy_register (DerateCore *core,
 /* The endpoints; each adds its handlers to the agent's server. */
 void agent_prices_add (Agent *agent);
 void agent_pricing_add (Agent *agent);
+void agent_read_add (Agent *agent);
+void agent_write_add (Agent *agent);
+
+/* What the catalogue has under @name, if it reads or @writes; else G_IO_ERROR_NOT_FOUND. */
+const AgentStatement *agent_find_statement (Agent      *agent,
+                                            const char *name,
+                                            gboolean    writes,
+                                            GError    **error);
 
 G_END_DECLS

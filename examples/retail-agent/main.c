@@ -4,6 +4,7 @@
 #include <glib-unix.h>
 #include <locale.h>
 
+#include "agent-catalogue.h"
 #include "agent.h"
 
 /* The retail agent: a service that answers with the best it has. */
@@ -131,17 +132,31 @@ set_up (Program *program, const char *config, int port, const char *bus, GError 
   return listen_on (program->server, port, error);
 }
 
+/* @path may be NULL: beside the configuration. */
+static Agent *
+make_agent (Program *program, const char *config, const char *path, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname (config);
+  g_autofree char *beside = g_build_filename (folder, "statements.conf", NULL);
+  GHashTable *statements = agent_catalogue_load (path != NULL ? path : beside, error);
+
+  return statements != NULL ? agent_new (program->core, program->server, statements, error) : NULL;
+}
+
 int
 main (int argc, char **argv)
 {
   g_autofree char *config = NULL;
   g_autofree char *bus = NULL;
+  g_autofree char *statements = NULL;
   gboolean log_json = FALSE;
   int port = 8000;
   GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME, &config, "Configuration file", "FILE" },
     { "port", 'p', 0, G_OPTION_ARG_INT, &port, "Port on 127.0.0.1 (8000)", "N" },
     { "bus", 'b', 0, G_OPTION_ARG_STRING, &bus, "Address of a message bus", "ADDRESS" },
+    { "statements", 's', 0, G_OPTION_ARG_FILENAME, &statements,
+      "What may be asked of the database (statements.conf beside the configuration)", "FILE" },
     { "log-json", 0, 0, G_OPTION_ARG_NONE, &log_json, "Log as JSON, an event a line", NULL },
     { NULL },
   };
@@ -162,7 +177,7 @@ main (int argc, char **argv)
     g_log_set_writer_func (derate_log_writer_json, NULL, NULL);
   program.loop = g_main_loop_new (NULL, FALSE);
   if (set_up (&program, config, port, bus, &error))
-    agent = agent_new (program.core, program.server, &error);
+    agent = make_agent (&program, config, statements, &error);
   if (agent == NULL)
     {
       g_printerr ("retail-agent: %s\n", error->message);

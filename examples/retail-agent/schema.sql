@@ -3,7 +3,20 @@
 CREATE TABLE product (
   id integer PRIMARY KEY,
   name text NOT NULL,
-  price numeric(10, 2) NOT NULL
+  price numeric(10, 2) NOT NULL CHECK (price >= 0),
+  stock integer NOT NULL DEFAULT 1000 CHECK (stock >= 0)
+);
+
+CREATE TABLE sale (
+  id text PRIMARY KEY CHECK (id <> ''),
+  sold_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE sale_line (
+  sale text NOT NULL REFERENCES sale,
+  product integer NOT NULL REFERENCES product,
+  quantity integer NOT NULL CHECK (quantity > 0),
+  PRIMARY KEY (sale, product)
 );
 
 INSERT INTO product (id, name, price)

@@ -97,6 +97,7 @@ class Stack:
         self.config = self.folder / "retail-agent.conf"
         more = self.folder / "retail-agent.conf.d"
         shutil.copy(AGENT / "retail-agent.conf", self.config)
+        shutil.copy(AGENT / "statements.conf", self.folder)
         shutil.rmtree(more, ignore_errors=True)
         if self.overrides:
             more.mkdir()
