@@ -9,6 +9,7 @@ import time
 
 import checkout
 import stack
+import toursale
 from private_servers.process import Failed
 from tourclient import SLOWEST, Client, describe
 from tourdrill import tell_drills
@@ -160,7 +161,9 @@ def tell_failures(story):
     story.tell_user()
     story.worsen_by_traffic("freeze", "openai", "openai", "limited")
     story.tell_user()
+    cut = toursale.Cut(story)
     story.worsen_by_traffic("stop", "postgresql", "database", "emergency")
+    cut.tell()
     time.sleep(2)
     story.tell_user()
 
@@ -168,8 +171,10 @@ def tell_failures(story):
 def tell_recovery(story):
     story.chapter("2. They come back, Redis first")
     story.heal([("start", "redis")], "minimal", HEAL_FAST)
+    toursale.tell_refused(story)
     story.tell_user()
     story.heal([("thaw", "openai"), ("start", "postgresql")], "optimal", HEAL_FAST)
+    toursale.tell_undone(story)
     time.sleep(2)
     story.tell_user()
 
@@ -225,6 +230,11 @@ def tell_defaults(story):
     story.tell_user()
 
 
+def tell_end(story):
+    story.chapter("7. The books")
+    toursale.tell_books(story)
+
+
 def play(running, lock):
     """Gives the exit status."""
     running.start_servers()
@@ -241,7 +251,7 @@ def play(running, lock):
         story.say_level(story.status())
         story.tell_user()
         for chapter in (tell_failures, tell_recovery, tell_quiet, tell_hold, tell_drills,
-                        tell_defaults):
+                        tell_defaults, tell_end):
             chapter(story)
     finally:
         story.client.end()

@@ -24,36 +24,58 @@ class Answer:
     status: int
     source: str
     fault: str
+    number: int
+
+
+def make_sale(sale, *products):
+    """The transaction of a sale of one piece of each."""
+    operations = [("record-sale", {"sale": sale})]
+    for product in sorted(products):  # so that no two sales wait for each other
+        operations += [("take-stock", {"id": product, "quantity": 1}),
+                       ("record-line", {"sale": sale, "product": product, "quantity": 1})]
+    return {"operations": [{"statement": statement, "parameters": parameters}
+                           for statement, parameters in operations]}
+
+
+def post(path, body):
+    text = json.dumps(body)
+    return (f"POST {path} HTTP/1.1\r\nHost: tour\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+            f"{text}").encode()
 
 
 def make_request(number):
-    """Four of five look at a price in the shop, one asks for a price to be worked out."""
+    """Of ten, seven look at a price in the shop, two ask for one to be worked out, one buys."""
     if number % 5 == 4:
-        body = json.dumps({"item": f"item {number}", "price": 100})
-        return "ai", (f"POST /ai/pricing HTTP/1.1\r\nHost: tour\r\nConnection: close\r\n"
-                      f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-                      f"{body}").encode()
+        return "ai", post("/ai/pricing", {"item": f"item {number}", "price": 100})
+    if number % 10 == 0:
+        return "sales", post("/db/transaction",
+                             make_sale(str(number), *random.sample(range(1, 101), 2)))
     return "prices", (f"GET /prices/{random.randint(1, 100)} HTTP/1.1\r\nHost: tour\r\n"
                       "Connection: close\r\n\r\n").encode()
 
 
-def read_answer(kind, seconds, data):
+SOURCES = {"ai": "ai", "prices": "database", "sales": "done"}  # where nothing else is said
+
+
+def read_answer(kind, number, seconds, data):
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ")
     status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
     headers = {line.partition(":")[0].lower() for line in lines[1:]}
     try:
-        source = json.loads(body).get("source", "ai" if kind == "ai" else "database")
+        answer = json.loads(body)
+        source = answer.get("source", SOURCES[kind])
     except (ValueError, AttributeError):
-        return Answer(kind, seconds, status, "", "an answer that is no JSON")
+        return Answer(kind, seconds, status, "", "an answer that is no JSON", number)
     fault = ""
     if status == 503:
-        source = "refused"
+        source = "unconfirmed" if answer.get("error") == "Write not confirmed" else "refused"
         fault = "" if "retry-after" in headers else "a 503 without Retry-After"
     elif status != 200:
         fault = f"status {status}"
-    return Answer(kind, seconds, status, source, fault)
+    return Answer(kind, seconds, status, source, fault, number)
 
 
 class Asker:
@@ -90,9 +112,10 @@ class Asker:
         try:
             data = await asyncio.wait_for(self.exchange(request), GIVE_UP)
             took = time.monotonic() - begin
-            answer = read_answer(kind, max(0, took - self.held_up(begin)), data)
+            answer = read_answer(kind, number, max(0, took - self.held_up(begin)), data)
         except (OSError, asyncio.TimeoutError) as error:
-            answer = Answer(kind, time.monotonic() - begin, 0, "", f"no answer: {error!r}")
+            answer = Answer(kind, time.monotonic() - begin, 0, "unconfirmed",
+                            f"no answer: {error!r}", number)
         if not answer.fault and answer.seconds > SLOWEST:
             answer.fault = f"{answer.seconds * 1000:.0f} ms"
         self.answers.append(answer)
@@ -143,6 +166,7 @@ class Client:
                                       start_new_session=True)
         self.answers = []
         self.faults = []
+        self.sales = {}  # what was said of each
         self.count = 0
 
     def tell(self, word):
@@ -162,6 +186,8 @@ class Client:
         self.tell("tell")
         answers, self.answers = self.answers, []
         self.count += len(answers)
+        self.sales.update({str(answer.number): answer.source for answer in answers
+                           if answer.kind == "sales"})
         self.faults += [f"{answer.kind}: {answer.fault}" for answer in answers if answer.fault]
         return answers
 
@@ -171,12 +197,15 @@ class Client:
         self.child.stdout.close()
 
 
+UNSOURCED = ("done", "refused", "unconfirmed")
+
+
 def describe(answers):
     """What a user saw, in one line."""
     if not answers:
         return "nobody asked"
     seen = collections.Counter((answer.kind, answer.source) for answer in answers)
-    parts = [f"{kind} from {source} {count}" if source != "refused" else f"{kind} refused {count}"
+    parts = [f"{kind} {'' if source in UNSOURCED else 'from '}{source} {count}"
              for (kind, source), count in sorted(seen.items())]
     times = sorted(answer.seconds for answer in answers)
     slow = times[int(len(times) * 0.95)] if len(times) > 1 else times[0]
