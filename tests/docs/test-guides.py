@@ -12,6 +12,7 @@ import re
 import sys
 import unittest
 
+from shop import Shop
 from stage import Stage
 import taprunner
 
@@ -36,6 +37,31 @@ Derate.Core.set_default(core)
 Derate.circuit_breaker("backend", fallback=0, slow_call_duration=1)(next)(iter(()))
 print(json.dumps(%s))
 """
+
+
+# Prints each property of a pool, and its default as GObject writes it.
+POOL = """
+#include <derate-postgresql.h>
+
+int
+main (void)
+{
+  g_autoptr (GTypeClass) klass = g_type_class_ref (DERATE_TYPE_PG_POOL);
+  guint n;
+  g_autofree GParamSpec **specs = g_object_class_list_properties ((GObjectClass *)klass, &n);
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *text =
+          g_strdup_value_contents (g_param_spec_get_default_value (specs[i]));
+
+      g_print ("%s %s\\n", specs[i]->name, text);
+    }
+  return 0;
+}
+"""
+NO_SETTINGS = {"name", "uri", "password", "clock", "write-mode"}
+UNITS = {"ms": 1000, "s": 1000000, "min": 60000000}
 
 
 class Block:
@@ -64,9 +90,12 @@ class GuidesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.stage = Stage(BUILD, COMPILER)
+        cls.shop = Shop()
+        cls.stage.environment.update(cls.shop.environment())
 
     @classmethod
     def tearDownClass(cls):
+        cls.shop.end()
         cls.stage.cleanup()
 
     def ask(self, expression):
@@ -79,7 +108,8 @@ class GuidesTest(unittest.TestCase):
         source.write_text(block.text, encoding="utf-8")
         if block.language == "python":
             return self.stage.run_python(source)
-        self.stage.compile(source, "program", "derate-1")
+        package = "derate-postgresql-1" if "<derate-postgresql.h>" in block.text else "derate-1"
+        self.stage.compile(source, "program", package)
         return self.stage.run(self.stage.top / "program")
 
     def check_program(self, block, output):
@@ -122,7 +152,8 @@ class GuidesTest(unittest.TestCase):
         headers = "".join(file.read_text(encoding="utf-8") for file in
                           (self.stage.prefix / "include/derate-1").iterdir())
         template = (ROOT / "data/dbusmock/derate.py").read_text(encoding="utf-8")
-        known = set(re.findall(r"\w+", headers + template))
+        alerts = {file.stem for file in (ROOT / "data/runbooks").glob("*.md")}
+        known = alerts | set(re.findall(r"\w+", headers + template))
         for path in GUIDES:
             text = BLOCK.sub("", path.read_text(encoding="utf-8"))
             named = set(re.findall(r"\b(?:derate|DERATE)_\w+|\bDerate[A-Z]\w+", text))
@@ -132,6 +163,23 @@ class GuidesTest(unittest.TestCase):
         for path in GUIDES:
             for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", path.read_text(encoding="utf-8")):
                 self.assertTrue((path.parent / link).exists(), f"{path.name}: {link}")
+
+    def test_pool_settings(self):
+        """The table has every property of a pool that is a setting, with its default."""
+        text = (ROOT / "docs/guides/postgresql-pool.md").read_text(encoding="utf-8")
+        source = self.stage.top / "pool.c"
+        source.write_text(POOL, encoding="utf-8")
+        self.stage.compile(source, "pool", "derate-postgresql-1")
+        there = dict(line.split(" ", 1) for line in self.stage.run(
+            self.stage.top / "pool").stdout.splitlines())
+        told = {}
+        for name, default, *_ in rows(text, "Settings"):
+            number, _, unit = default.partition(" ")
+            told[codes(name)[0]] = str(int(number) * UNITS[unit]) if unit else number
+        # An enum is written as ((DeratePgReset) DERATE_PG_RESET_LIGHT).
+        self.assertEqual(told, {name: default.rpartition("_")[2].strip(")").lower()
+                                if default.startswith("((") else default
+                                for name, default in there.items() if name not in NO_SETTINGS})
 
     def test_settings(self):
         """The table has every key of the library, each with its default and its getter."""

@@ -17,7 +17,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs/guides").glob("*.md"))]
 TEXT = "\n".join([README, *GUIDES])
 HELLOS = ("hello-breaker", "hello-degradation")
-PAGES = ("/prices/1", "/metrics", "/health", "/degradation", "/circuit-breakers")
+PAGES = ("/prices/1", "/db/read?query=product&id=1", "/db/write", "/metrics", "/health",
+         "/degradation", "/circuit-breakers")
 
 
 def blocks(language, text=TEXT):
