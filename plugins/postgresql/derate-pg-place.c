@@ -23,7 +23,7 @@ struct _DeratePgPlace
 {
   GSource source;
   int state; /* atomic: a PlaceState */
-  GMainContext *context; /* only compared */
+  GMainContext *context; /* each reference to the place is one to it */
   DeratePgConnection *connection; /* not owned: a run has a reference */
   gpointer tag;
   GIOCondition watched;
@@ -128,7 +128,7 @@ place_new (DeratePgConnection *self, GMainContext *context)
 
   g_source_set_static_name (source, "[derate] postgresql");
   place->state = HELD;
-  place->context = context;
+  place->context = g_main_context_ref (context);
   place->connection = self;
   place->clock = g_object_ref (self->clock);
   place->deadline = DERATE_CLOCK_NEVER;
@@ -141,6 +141,7 @@ place_new (DeratePgConnection *self, GMainContext *context)
 DeratePgPlace *
 derate_pg_place_ref (DeratePgPlace *place)
 {
+  g_main_context_ref (place->context);
   g_source_ref (&place->source);
   return place;
 }
@@ -148,6 +149,10 @@ derate_pg_place_ref (DeratePgPlace *place)
 void
 derate_pg_place_unref (DeratePgPlace *place)
 {
+  /* Whoever has a place may take its source out of the context at any moment, so that must be
+   * there: the thread that made it may have ended. */
+  g_autoptr (GMainContext) context = place->context;
+
   g_source_unref (&place->source);
 }
 
