@@ -1,12 +1,42 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "pg-world.h"
 
+#include "test-traces.h"
+
 #include <libpq-fe.h>
 
 static TestServers *servers;
 static PGconn *watcher;
 static guint n_pools;
 static guint n_ended;
+static TestTraces traces; /* of a program that has pools no more */
+
+static void
+take_result (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(GAsyncResult **)user_data = g_object_ref (result);
+}
+
+/* What the first pool of a program leaves behind is GLib's and libpq's, and stays. */
+static void
+warm_up (void)
+{
+  DeratePgPool *pool = pg_world_pool (NULL, NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  DeratePgResult *rows;
+
+  pg_world_open (pool);
+  derate_pg_pool_query_async (pool, READ, "select pg_sleep(60)", NULL, cancellable, take_result,
+                              &result);
+  g_cancellable_cancel (cancellable);
+  pg_world_until (result != NULL);
+  rows = derate_pg_pool_query_finish (pool, result, NULL);
+  g_assert_null (rows);
+  g_clear_object (&result);
+  pg_world_end (pool);
+  g_clear_pointer (&watcher, PQfinish);
+}
 
 void
 pg_world_start (void)
@@ -14,12 +44,15 @@ pg_world_start (void)
   /* What a busy machine makes slow is none of what is tested here. */
   g_setenv ("SLOW_QUERY_THRESHOLD_MS", "3600000", TRUE);
   servers = test_servers_new ((const char *const[]){ "postgresql", NULL });
+  warm_up ();
+  traces = test_traces_take ();
 }
 
 void
 pg_world_stop (void)
 {
   g_clear_pointer (&watcher, PQfinish);
+  test_traces_assert_same (&traces);
   g_clear_pointer (&servers, test_servers_free);
 }
 
@@ -35,18 +68,31 @@ pg_world_get_uri (void)
   return test_servers_get_uri (servers, "postgresql");
 }
 
-char *
-pg_world_ask (const char *sql)
+static PGresult *
+ask (const char *sql)
 {
-  PGresult *result;
-  char *value;
-
   if (watcher == NULL || PQstatus (watcher) != CONNECTION_OK)
     {
       g_clear_pointer (&watcher, PQfinish);
       watcher = PQconnectdb (pg_world_get_uri ());
     }
-  result = PQexec (watcher, sql);
+  return PQexec (watcher, sql);
+}
+
+char *
+pg_world_ask (const char *sql)
+{
+  PGresult *result = ask (sql);
+  char *value;
+
+  /* The server was stopped in between. */
+  if (PQresultStatus (result) == PGRES_FATAL_ERROR &&
+      PQresultErrorField (result, PG_DIAG_SQLSTATE) == NULL)
+    {
+      g_clear_pointer (&watcher, PQfinish);
+      PQclear (result);
+      result = ask (sql);
+    }
   if (PQresultStatus (result) != PGRES_TUPLES_OK && PQresultStatus (result) != PGRES_COMMAND_OK)
     g_error ("%s: %s", sql, PQerrorMessage (watcher));
   value = g_strdup (PQntuples (result) > 0 ? PQgetvalue (result, 0, 0) : "");
@@ -118,12 +164,6 @@ pg_world_pool_at (const char *uri, const char *first_property, ...)
   pool = new_pool (uri, first_property, arguments);
   va_end (arguments);
   return pool;
-}
-
-static void
-take_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  *(GAsyncResult **)user_data = g_object_ref (result);
 }
 
 void

@@ -15,6 +15,8 @@ G_BEGIN_DECLS
 #define S     G_TIME_SPAN_SECOND
 
 void pg_world_start (void);
+
+/* Looks whether descriptors, threads and sources are those of the start. */
 void pg_world_stop (void);
 TestServers *pg_world_get_servers (void);
 const char *pg_world_get_uri (void);
