@@ -8,6 +8,10 @@
 
 #include <sys/socket.h>
 
+/* How long a statement that was given up keeps a closed pool: until the server has heard of it, or
+ * it would go on there with nobody to stop it. */
+#define DRAIN_GRACE (500 * G_TIME_SPAN_MILLISECOND)
+
 /* Opening */
 
 static GTask *
@@ -189,9 +193,9 @@ derate_pg_pool_close_finish (DeratePgPool *pool, GAsyncResult *result, GError **
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
-/* Patience is over. */
+/* Patience is over, for @overtime. */
 static void
-cut (DeratePgSlot *slot)
+cut (DeratePgSlot *slot, GTimeSpan overtime)
 {
   switch (derate_pg_slot_state (derate_pg_slot_read (slot)))
     {
@@ -203,7 +207,8 @@ cut (DeratePgSlot *slot)
       derate_pg_pool_slot_gone (slot->pool, slot);
       break;
     case DERATE_PG_SLOT_DRAINING:
-      derate_pg_connection_close (slot->connection);
+      if (overtime >= DRAIN_GRACE)
+        derate_pg_connection_close (slot->connection);
       break;
     default:
       break;
@@ -249,7 +254,7 @@ turn_closing (DeratePgPool *pool, gint64 now)
       if (slot->cancellable != NULL)
         g_cancellable_cancel (slot->cancellable);
       if (now >= pool->close_by)
-        cut (slot);
+        cut (slot, now - pool->close_by);
     }
   g_mutex_lock (&pool->lock);
   derate_pg_pool_count (pool, counts);
@@ -267,5 +272,7 @@ derate_pg_control_turn (DeratePgPool *pool, gint64 now)
   if ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_CLOSED) == 0)
     return DERATE_CLOCK_NEVER;
   turn_closing (pool, now);
-  return now < pool->close_by ? pool->close_by : DERATE_CLOCK_NEVER;
+  if (now < pool->close_by)
+    return pool->close_by;
+  return now - pool->close_by < DRAIN_GRACE ? pool->close_by + DRAIN_GRACE : DERATE_CLOCK_NEVER;
 }
