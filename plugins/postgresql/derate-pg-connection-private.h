@@ -70,11 +70,15 @@ void derate_pg_connection_start (DeratePgConnection *connection,
                                  gpointer            data);
 
 /* A session of a pool outlives a query that was cancelled or took too long: it is abandoned, and
- * refuses everything but draining and closing. One without a pool is closed then. */
+ * refuses everything but draining and closing. One without a pool is closed then. Its query timeout
+ * is what derate_pg_connection_restore () brings back from here on. */
 void derate_pg_connection_set_pooled (DeratePgConnection *connection,
                                       gboolean            pooled);
 gboolean derate_pg_connection_is_abandoned (DeratePgConnection *connection);
 gboolean derate_pg_connection_is_running (DeratePgConnection *connection);
+
+/* Forgets what the last user set: the query timeout. */
+void derate_pg_connection_restore (DeratePgConnection *connection);
 
 /* Whether the next user may have the session as it is, by all that is known without a look at the
  * socket. */

@@ -252,7 +252,7 @@ derate_pg_connection_get_pid (DeratePgConnection *connection)
  *
  * Limits the queries that are started from now on: one that takes longer ends with
  * %DERATE_PG_ERROR_TIMED_OUT, as when it is cancelled. A session of one's own has no limit unless
- * this sets one; that of a pool has the pool's.
+ * this sets one; that of a pool has the pool's, also after it was lent to somebody who set another.
  *
  * Since: 1.0
  */

@@ -6,6 +6,13 @@ void
 derate_pg_connection_set_pooled (DeratePgConnection *self, gboolean pooled)
 {
   self->is_pooled = pooled;
+  self->usual_timeout = self->query_timeout;
+}
+
+void
+derate_pg_connection_restore (DeratePgConnection *self)
+{
+  self->query_timeout = self->usual_timeout;
 }
 
 gboolean
@@ -24,7 +31,8 @@ gboolean
 derate_pg_connection_is_clean (DeratePgConnection *self)
 {
   return self->pg != NULL && !self->is_running && !self->is_abandoned && !self->saw_read_only &&
-         self->fatal == NULL && PQtransactionStatus (self->pg) == PQTRANS_IDLE;
+         self->query_timeout == self->usual_timeout && self->fatal == NULL &&
+         PQtransactionStatus (self->pg) == PQTRANS_IDLE;
 }
 
 int

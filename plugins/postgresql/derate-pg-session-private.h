@@ -115,6 +115,7 @@ struct _DeratePgConnection
   int pid;
   DerateClock *clock;
   GTimeSpan query_timeout; /* 0: none */
+  GTimeSpan usual_timeout; /* that of a pool */
   DeratePgMeter *meter;    /* NULL: nothing is counted */
   DeratePgOperation operation;
   DeratePgPlace *place; /* where it waits, kept from one query to the next */

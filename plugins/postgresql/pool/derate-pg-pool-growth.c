@@ -86,10 +86,10 @@ choose_end (DeratePgPool *pool, gint64 now)
 static void
 prepare (DeratePgPool *pool, DeratePgConnection *connection)
 {
-  derate_pg_connection_set_pooled (connection, TRUE);
   derate_pg_connection_set_clock (connection, pool->clock);
   derate_pg_connection_set_meter (connection, pool->meter);
   derate_pg_connection_set_query_timeout (connection, pool->settings.query_timeout);
+  derate_pg_connection_set_pooled (connection, TRUE);
   derate_pg_connection_set_statement_cache (connection, pool->settings.statement_cache_size);
   /* statement cache */
 }

@@ -108,6 +108,7 @@ derate_pg_pool_take_back (DeratePgPool *pool, DeratePgSlot *slot)
   /* Its statement is waited for in the context of whoever started it, which is where we are. */
   if (derate_pg_connection_is_running (slot->connection))
     derate_pg_connection_close (slot->connection);
+  derate_pg_connection_restore (slot->connection);
   is_clean = derate_pg_connection_is_clean (slot->connection);
   g_mutex_lock (&pool->lock);
   if (!is_clean || (derate_pg_slot_read (slot) & SLOT_RETIRE) != 0 ||
