@@ -44,6 +44,7 @@ collect_error (DeratePgConnection *self, DeratePgSent sent, const PGresult *resu
       run->has_stale = TRUE; /* those that come after it are not run */
       return;
     case DERATE_PG_SENT_FRAME:
+    case DERATE_PG_SENT_SYNC:
       error = &run->error;
       break;
     case DERATE_PG_SENT_PREPARE:

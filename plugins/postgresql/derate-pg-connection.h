@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <derate-pg-batch.h>
 #include <derate-pg-error.h>
 #include <derate-pg-result.h>
 #include <gio/gio.h>
@@ -49,6 +50,26 @@ DeratePgResult *derate_pg_connection_query (DeratePgConnection *connection,
                                             GVariant           *parameters,
                                             GCancellable       *cancellable,
                                             GError            **error);
+
+DERATE_AVAILABLE_IN_1_0
+void derate_pg_connection_run_async (DeratePgConnection *connection,
+                                     DeratePgBatch      *batch,
+                                     DeratePgBatchFlags  flags,
+                                     GCancellable       *cancellable,
+                                     GAsyncReadyCallback callback,
+                                     gpointer            user_data);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_pg_connection_run_finish (DeratePgConnection *connection,
+                                          GAsyncResult       *result,
+                                          GError            **error);
+
+DERATE_AVAILABLE_IN_1_0
+gboolean derate_pg_connection_run (DeratePgConnection *connection,
+                                   DeratePgBatch      *batch,
+                                   DeratePgBatchFlags  flags,
+                                   GCancellable       *cancellable,
+                                   GError            **error);
 
 DERATE_AVAILABLE_IN_1_0
 void derate_pg_connection_set_query_timeout (DeratePgConnection *connection,

@@ -18,16 +18,14 @@ derate_pg_connection_look_at_role (DeratePgConnection *self)
   self->was_read_only = is_read_only;
 }
 
-/* The first that the server said of what was under way. */
+/* What the server said before it went: libpq adds an error of its own, which says nothing. */
 static GError *
-take_last_word (DeratePgRun *run)
+find_last_word (const DeratePgRun *run)
 {
-  guint at = MIN (run->n_answered, run->n_sent);
-  DeratePgSent sent = at < run->n_sent ? run->sent[at] : (DeratePgSent){ DERATE_PG_SENT_SYNC, 0 };
-
-  if (run->error == NULL && sent.kind <= DERATE_PG_SENT_PREPARE)
-    run->error = g_steal_pointer (&run->calls[sent.call].error);
-  return g_steal_pointer (&run->error);
+  for (guint i = 0; i < run->n_calls; i++)
+    if (g_error_matches (run->calls[i].error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED))
+      return g_error_copy (run->calls[i].error);
+  return NULL;
 }
 
 /* Why it ended, where that is not what the server says of a statement. */
@@ -47,7 +45,9 @@ explain (DeratePgConnection *self, DeratePgRunState state)
     case DERATE_PG_RUN_CLOSED:
       return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session was closed");
     case DERATE_PG_RUN_BROKEN:
-      error = take_last_word (&self->run);
+      error = find_last_word (&self->run);
+      if (error == NULL)
+        error = g_steal_pointer (&self->run.error);
       return error != NULL ? error : derate_pg_error_from_broken (self->pg, self->fatal);
     default:
       return g_steal_pointer (&self->run.error);
@@ -73,16 +73,32 @@ look_at_role_at_times (DeratePgConnection *self, gint64 now)
   derate_pg_connection_look_at_role (self);
 }
 
-/* What the server was to prepare it may have prepared; nobody will hear. */
+/* What the server was to prepare it may have prepared; nobody will hear. The statements are the
+ * session's: a batch may be freed by another thread. */
 static void
-doubt_statements (DeratePgConnection *self)
+let_go_of_statements (DeratePgConnection *self)
 {
   DeratePgRun *run = &self->run;
 
   for (guint i = 0; i < run->n_calls; i++)
-    if (run->calls[i].statement != NULL &&
-        run->calls[i].statement->state == DERATE_PG_STATEMENT_PREPARING)
-      derate_pg_statements_evict (self->statements, run->calls[i].statement);
+    {
+      DeratePgStatement *statement = g_steal_pointer (&run->calls[i].statement);
+
+      if (statement == NULL)
+        continue;
+      if (statement->state == DERATE_PG_STATEMENT_PREPARING)
+        derate_pg_statements_evict (self->statements, statement);
+      derate_pg_statement_unref (statement);
+    }
+}
+
+/* An atomic batch goes as wrong as its first statement that does. */
+static const GError *
+find_error (const DeratePgRun *run, const GError *why)
+{
+  for (guint i = 0; run->is_atomic && why == NULL && i < run->n_calls; i++)
+    why = run->calls[i].error;
+  return why;
 }
 
 void
@@ -109,7 +125,6 @@ derate_pg_run_end (DeratePgConnection *self,
   gint64 now = derate_clock_get_time (self->clock);
 
   *result = NULL;
-  doubt_statements (self);
   if (state == DERATE_PG_RUN_ENDED)
     look_at_role_at_times (self, now);
   else if (self->is_pooled &&
@@ -126,7 +141,8 @@ derate_pg_run_end (DeratePgConnection *self,
   self->is_running = FALSE;
   if (self->meter != NULL)
     derate_pg_meter_query (self->meter, run->operation, (double)(now - run->started) / 1e6,
-                           run->text != NULL ? run->text : run->one.sql, why);
+                           run->text != NULL ? run->text : run->one.sql, find_error (run, why));
+  let_go_of_statements (self);
   derate_pg_run_forget (self);
   *error = why;
 }

@@ -176,9 +176,11 @@ derate_pg_place_dispatched (DeratePgConnection *self, GIOCondition ready)
   go_on (self, state);
 }
 
-/* Has it started, and waited for from now on. */
-static void
-launch (DeratePgConnection *self, GCancellable *cancellable, DeratePgDoneFunc func, gpointer data)
+void
+derate_pg_query_launch (DeratePgConnection *self,
+                        GCancellable *cancellable,
+                        DeratePgDoneFunc func,
+                        gpointer data)
 {
   DeratePgRun *run = &self->run;
   gboolean is_unsent = FALSE;
@@ -219,7 +221,7 @@ derate_pg_connection_start (DeratePgConnection *self,
       return;
     }
   derate_pg_run_begin (self, sql, g_steal_pointer (&tuple), operation);
-  launch (self, cancellable, func, data);
+  derate_pg_query_launch (self, cancellable, func, data);
 }
 
 static void

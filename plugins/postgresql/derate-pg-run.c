@@ -57,12 +57,29 @@ derate_pg_run_begin (DeratePgConnection *self,
   begin (self, &run->one, 1);
 }
 
+void
+derate_pg_run_begin_batch (DeratePgConnection *self,
+                           DeratePgCall *calls,
+                           guint n_calls,
+                           gboolean is_atomic)
+{
+  for (guint i = 0; i < n_calls; i++)
+    {
+      derate_pg_call_reset (&calls[i]);
+      calls[i].is_due = TRUE;
+    }
+  begin (self, calls, n_calls);
+  self->run.is_atomic = is_atomic;
+}
+
 /* The statement may have been found among those that are kept. */
 void
 derate_pg_run_keep_sql (DeratePgConnection *self)
 {
   DeratePgCall *call = &self->run.one;
 
+  if (self->run.calls != call)
+    return;
   if (call->statement == NULL)
     self->run.one_sql = g_strdup (call->sql);
   call->sql = call->statement != NULL ? call->statement->sql : self->run.one_sql;

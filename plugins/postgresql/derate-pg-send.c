@@ -178,7 +178,9 @@ derate_pg_send_some (DeratePgConnection *self)
   DeratePgRunState state = DERATE_PG_RUN_GOES_ON;
   gboolean is_good = TRUE;
 
-  if (run->is_atomic && run->n_sent == 0)
+  if (run->n_sent == 0 && (run->is_atomic || run->n_calls > 1))
+    state = enter_pipeline (self);
+  if (state == DERATE_PG_RUN_GOES_ON && run->is_atomic && run->n_sent == 0)
     state = send_word (self, DERATE_PG_SENT_FRAME, "BEGIN");
   for (guint n = 0; n < MAX_AT_ONCE && run->next < run->n_calls && is_good; n++)
     {
@@ -206,7 +208,6 @@ static DeratePgRunState
 send_stale (DeratePgConnection *self)
 {
   DeratePgRun *run = &self->run;
-  DeratePgRunState state = DERATE_PG_RUN_GOES_ON;
 
   begin_pass (run);
   run->is_second = TRUE;
@@ -220,9 +221,7 @@ send_stale (DeratePgConnection *self)
         derate_pg_call_reset (&run->calls[i]);
         run->calls[i].is_due = TRUE;
       }
-  if (run->is_atomic || run->n_calls > 1)
-    state = enter_pipeline (self);
-  return state == DERATE_PG_RUN_GOES_ON ? derate_pg_send_some (self) : state;
+  return derate_pg_send_some (self);
 }
 
 DeratePgRunState

@@ -202,6 +202,11 @@ void derate_pg_call_reset (DeratePgCall *call);
 
 /* derate-pg-query.c */
 
+/* Sends a run that has begun; it is waited for in the thread-default context of the caller. */
+void derate_pg_query_launch (DeratePgConnection *self,
+                             GCancellable       *cancellable,
+                             DeratePgDoneFunc    func,
+                             gpointer            data);
 /* Ends a run that a context waits for. */
 void derate_pg_query_end (DeratePgConnection *self,
                           DeratePgRunState    state);
@@ -212,6 +217,12 @@ void derate_pg_connection_refuse (DeratePgConnection *self,
                                   GError             *error,
                                   DeratePgDoneFunc    func,
                                   gpointer            data);
+
+/* derate-pg-sync.c: sends a run that has begun, waits for it and ends it */
+void derate_pg_sync_end (DeratePgConnection *self,
+                         GCancellable       *cancellable,
+                         DeratePgResult    **result,
+                         GError            **error);
 
 /* derate-pg-place.c: a source in a context */
 

@@ -2,6 +2,23 @@
 /* A query that the calling thread waits for in the kernel. */
 #include "derate-pg-session-private.h"
 
+void
+derate_pg_sync_end (DeratePgConnection *self,
+                    GCancellable *cancellable,
+                    DeratePgResult **result,
+                    GError **error)
+{
+  g_autoptr (DeratePgConnection) keep = g_object_ref (self); /* it may be closed meanwhile */
+  gint64 deadline = DERATE_CLOCK_NEVER;
+  DeratePgRunState state;
+
+  derate_pg_place_leave (self);
+  if (self->query_timeout > 0)
+    deadline = derate_pg_run_get_system_time () + self->query_timeout;
+  state = derate_pg_run_wait (self, cancellable, deadline);
+  derate_pg_run_end (self, state, result, error);
+}
+
 /**
  * derate_pg_connection_query:
  * @connection: a session
@@ -25,11 +42,8 @@ derate_pg_connection_query (DeratePgConnection *connection,
                             GError **error)
 {
   g_autoptr (GVariant) tuple = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
-  g_autoptr (DeratePgConnection) keep = NULL;
-  DeratePgRunState state;
   DeratePgResult *result;
   GError *why;
-  gint64 deadline = DERATE_CLOCK_NEVER;
 
   g_return_val_if_fail (DERATE_IS_PG_CONNECTION (connection), NULL);
   g_return_val_if_fail (sql != NULL, NULL);
@@ -37,13 +51,8 @@ derate_pg_connection_query (DeratePgConnection *connection,
   if (g_cancellable_set_error_if_cancelled (cancellable, error) ||
       !derate_pg_connection_may_start (connection, error))
     return NULL;
-  keep = g_object_ref (connection); /* it may be closed meanwhile */
-  derate_pg_place_leave (connection);
   derate_pg_run_begin (connection, sql, g_steal_pointer (&tuple), connection->operation);
-  if (connection->query_timeout > 0)
-    deadline = derate_pg_run_get_system_time () + connection->query_timeout;
-  state = derate_pg_run_wait (connection, cancellable, deadline);
-  derate_pg_run_end (connection, state, &result, &why);
+  derate_pg_sync_end (connection, cancellable, &result, &why);
   if (why != NULL)
     g_propagate_error (error, why);
   return result;

@@ -4,6 +4,7 @@
 /* The PostgreSQL client: the only include a program needs for it. */
 
 #include <derate-pg-collector.h>
+#include <derate-pg-batch.h>
 #include <derate-pg-connection.h>
 #include <derate-pg-enum-types.h>
 #include <derate-pg-error.h>
