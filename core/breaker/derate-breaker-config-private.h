@@ -73,6 +73,10 @@ DerateBreakerSettings *derate_breaker_config_edit (DerateBreakerConfig *config);
 
 DerateBreakerConfig *derate_breaker_config_new_from_settings (DerateBreakerSettings *settings);
 
+/* How errors and results are judged becomes what it is in @from. */
+void derate_breaker_config_judge_as (DerateBreakerConfig       *config,
+                                     const DerateBreakerConfig *from);
+
 gboolean derate_breaker_settings_is_failure (const DerateBreakerSettings *settings,
                                              const GError                *error);
 

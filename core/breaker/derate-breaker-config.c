@@ -322,6 +322,26 @@ derate_breaker_config_set_error_func (DerateBreakerConfig *config,
   settings->func_data = derate_user_data_new (user_data, destroy);
 }
 
+void
+derate_breaker_config_judge_as (DerateBreakerConfig *config, const DerateBreakerConfig *from)
+{
+  DerateBreakerSettings *settings = derate_breaker_config_edit (config);
+  g_autoptr (DerateBreakerSettings) judge = settings_clone (from->settings);
+  DerateBreakerSettings before = *settings;
+
+  settings->record = judge->record;
+  settings->ignore = judge->ignore;
+  settings->func = judge->func;
+  settings->func_data = judge->func_data;
+  settings->result_func = judge->result_func;
+  settings->result_data = judge->result_data;
+  /* What was there before goes with the clone. */
+  judge->record = before.record;
+  judge->ignore = before.ignore;
+  judge->func_data = before.func_data;
+  judge->result_data = before.result_data;
+}
+
 static gboolean
 is_listed (const GArray *list, const GError *error)
 {

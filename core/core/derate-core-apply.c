@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "derate-breaker-config-private.h"
 #include "derate-breaker-registry-private.h"
 #include "derate-core-pipeline-private.h"
 #include "derate-core-plan-private.h"
@@ -113,6 +114,17 @@ get_breaker_mode (DerateConfig *config, const char *group)
                                  DERATE_BREAKER_MODE_NORMAL);
 }
 
+/* A file cannot say how errors are judged, so what the program said stays. Checked in the plan, so
+ * it cannot fail; an equal configuration changes nothing. */
+static void
+reconfigure (DerateBreaker *breaker, DerateBreakerConfig *config)
+{
+  g_autoptr (DerateBreakerConfig) old = derate_breaker_dup_config (breaker);
+
+  derate_breaker_config_judge_as (config, old);
+  derate_breaker_reconfigure (breaker, config, NULL);
+}
+
 /* A file that is read again sets the mode only if it says another one than before: what an
  * operator did by hand stays. */
 static DerateBreaker *
@@ -129,9 +141,8 @@ apply_breaker (DerateCore *core,
   DerateBreakerMode old_mode =
       created || old == NULL ? DERATE_BREAKER_MODE_NORMAL : get_breaker_mode (old, group);
 
-  /* Checked in the plan, so it cannot fail; an equal configuration changes nothing. */
   if (!created)
-    derate_breaker_reconfigure (breaker, planned->breaker_config, NULL);
+    reconfigure (breaker, planned->breaker_config);
   if (!core->disabled && mode != old_mode)
     derate_breaker_set_mode (breaker, mode);
   return breaker;

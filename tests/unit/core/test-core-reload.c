@@ -206,6 +206,33 @@ test_breaker_mode (Fixture *f, gconstpointer services)
   g_assert_cmpint (derate_breaker_get_mode (breaker), ==, DERATE_BREAKER_MODE_METRICS_ONLY);
 }
 
+static gboolean
+is_failure (const GError *error, gpointer data)
+{
+  return !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+}
+
+/* How a program judges errors is not in the file, and stays. */
+static void
+test_error_func (Fixture *f, gconstpointer services)
+{
+  g_autoptr (DerateBreaker) breaker = derate_core_lookup_breaker (f->core, "cache");
+  g_autoptr (DerateBreakerConfig) config = derate_breaker_dup_config (breaker);
+  g_autoptr (GError) answer = g_error_new (G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no such key");
+
+  derate_breaker_config_set_error_func (config, is_failure, NULL, NULL);
+  g_assert_true (derate_breaker_reconfigure (breaker, config, NULL));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (DerateBreakerConfig) now = NULL;
+
+      reload (f, OLD "breaker-open-duration=7s\n");
+      now = derate_breaker_dup_config (breaker);
+      g_assert_cmpint (derate_breaker_config_get_open_duration (now), ==, 7 * G_TIME_SPAN_SECOND);
+      g_assert_false (derate_breaker_config_is_failure (now, answer));
+    }
+}
+
 /* However often a file is read again, the level gets better. */
 static void
 test_recovery_goes_on (Fixture *f, gconstpointer services)
@@ -395,6 +422,7 @@ main (int argc, char **argv)
   g_test_add ("/core/reload/new-and-silent", Fixture, OLD, set_up, test_new_and_silent, tear_down);
   g_test_add ("/core/reload/shared-breaker", Fixture, OLD, set_up, test_shared_breaker, tear_down);
   g_test_add ("/core/reload/breaker-mode", Fixture, OLD, set_up, test_breaker_mode, tear_down);
+  g_test_add ("/core/reload/error-func", Fixture, OLD, set_up, test_error_func, tear_down);
   g_test_add ("/core/reload/recovery-goes-on", Fixture, OLD, set_up, test_recovery_goes_on,
               tear_down);
   g_test_add ("/core/reload/aliases", Fixture, OLD, set_up, test_aliases, tear_down);
