@@ -20,6 +20,9 @@ NUMBERS = {
         "trap": range(1, 6),
         "ahead": [1, 2, 4, 5, 6, 7, 8, 11, 12, 13]},
     "behaviours-metrics.tsv": {"behaviour": [35, 37, 38, 41, 43], "trap": [22, 23, 25]},
+    "behaviours-pool.tsv": {
+        "behaviour": [1, 2, 4, 5, 7, 8, 10, 11, 13, 15, 16, 18, 19, 21, 22, 24, 25, 27, 28],
+        "trap": range(1, 22)},
 }
 CASE = re.compile(r"/(\w+)/(behaviour|trap|ahead)/(\d\d)-[^ ]+")
 IN_C = re.compile(r'"/(\w+)/(behaviour|trap|ahead)/(\d\d)-[^"]+"')

@@ -138,7 +138,7 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, &choices[i], test_choice);
     }
-  g_test_add_func ("/pg-hosts/behaviour-19-reported", test_reported);
+  g_test_add_func ("/pool/behaviour/19-hosts", test_reported);
   g_test_add_func ("/pg-hosts/silent", test_silent);
   status = g_test_run ();
   test_proxy_free (closed);

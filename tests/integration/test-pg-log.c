@@ -234,7 +234,7 @@ main (int argc, char *argv[])
   lines = g_string_new (NULL);
   g_log_set_writer_func (keep, NULL, NULL);
   servers = test_servers_new ((const char *const[]){ "postgresql", NULL });
-  g_test_add_func ("/pg-log/behaviour-25-slow-query", test_slow);
+  g_test_add_func ("/pool/behaviour/25-slow-query", test_slow);
   g_test_add_func ("/pg-log/exec-timed", test_exec_timed);
   g_test_add_func ("/pg-log/no-value", test_no_value);
 

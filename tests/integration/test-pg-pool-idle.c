@@ -119,6 +119,35 @@ test_validated (void)
   pg_world_end (pool);
 }
 
+/* A look finds a transaction that failed, and opens none. */
+static void
+test_validated_clean (void)
+{
+  DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, "clock", manual_clock, NULL);
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  g_autoptr (DeratePgResult) none = NULL;
+  g_autofree char *sql = NULL;
+  g_autofree char *state = NULL;
+
+  pg_world_acquire (pool, &lease);
+  sql = g_strdup_printf ("select state from pg_stat_activity where pid = %u", pid_of (&lease));
+  g_free (pg_world_run (&lease, "begin"));
+  none = derate_pg_connection_query (derate_pg_lease_get_connection (&lease), "select 1 / 0", NULL,
+                                     NULL, NULL);
+  g_assert_null (none);
+  derate_pg_lease_clear (&lease);
+  ADVANCE (600 * MS);
+  touch (pool);
+  state = pg_world_ask (sql);
+  g_assert_cmpstr (state, ==, "idle");
+  ADVANCE (600 * MS);
+  pg_world_acquire (pool, &lease);
+  g_assert_false (derate_pg_connection_is_in_transaction (derate_pg_lease_get_connection (&lease)));
+  derate_pg_lease_clear (&lease);
+  g_assert_cmpuint (pg_world_stats (pool).opened, ==, 1);
+  pg_world_end (pool);
+}
+
 static gint64
 processor_time (void)
 {
@@ -294,6 +323,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/behaviour/07-killed-idle-session", test_killed);
   g_test_add_func ("/pool/idle/quiet", test_quiet);
   g_test_add_func ("/pool/idle/validated", test_validated);
+  g_test_add_func ("/pool/trap/14-validated-clean", test_validated_clean);
   g_test_add_func ("/pool/behaviour/15-validation-always-fails", test_validation_fails);
   g_test_add_func ("/pool/behaviour/13-idle-timeout", test_idle_timeout);
   g_test_add_func ("/pool/trap/16-idle-past-lifetime", test_lifetime);

@@ -222,7 +222,7 @@ main (int argc, char **argv)
   g_log_set_writer_func (keep_log, NULL, NULL);
   pg_world_start ();
   g_free (pg_world_ask ("create table notes (n int)"));
-  g_test_add_func ("/pg-roles/trap/18-evicted", test_evicted);
+  g_test_add_func ("/pool/trap/18-evicted", test_evicted);
   g_test_add_func ("/pg-roles/reported", test_reported);
   g_test_add_func ("/pg-roles/own-transaction", test_own_transaction);
   g_test_add_func ("/pg-roles/waiting", test_waiting);
