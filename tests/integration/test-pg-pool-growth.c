@@ -450,6 +450,70 @@ test_hopeless (void)
   pg_world_end (pool);
 }
 
+/* Advances until the pool may have so many; how long that took. */
+static GTimeSpan
+advance_until_limit (DeratePgPool *pool, DerateClock *clock, guint limit, GTimeSpan most)
+{
+  GTimeSpan span = 0;
+
+  while (pg_world_stats (pool).limit != limit)
+    {
+      g_assert_cmpint (span, <, most);
+      derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 100 * MS);
+      span += 100 * MS;
+      pg_world_until (pg_world_stats (pool).connecting == 0);
+    }
+  return span;
+}
+
+/* As many as it takes for nobody to wait, and no more. */
+static void
+test_auto_size (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
+  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 2, "max-size", 9,
+                                         "auto-size", TRUE, "clock", clock, NULL);
+  DeratePgLease leases[9];
+  PgCaller *callers[9];
+
+  pg_world_open (pool);
+  g_assert_cmpuint (pg_world_stats (pool).limit, ==, 2);
+  take_all (pool, leases, 2);
+  for (guint i = 2; i < 7; i++)
+    callers[i] = pg_caller_new (pool, none);
+  g_assert_cmpint (advance_until_limit (pool, clock, 3, S), >=, 200 * MS);
+  pg_world_until (pg_caller_is_done (callers[2]));
+  advance_until_limit (pool, clock, 5, S);
+  advance_until_limit (pool, clock, 8, S);
+  for (guint i = 2; i < 7; i++)
+    {
+      pg_world_until (pg_caller_is_done (callers[i]));
+      leases[i] = callers[i]->lease;
+      callers[i]->lease = (DeratePgLease)DERATE_PG_LEASE_INIT;
+      pg_caller_free (callers[i]);
+    }
+  /* Nobody waits: it has enough, as long as they are used. */
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 60 * S);
+  g_assert_cmpuint (pg_world_stats (pool).limit, ==, 8);
+  g_assert_cmpuint (pg_world_stats (pool).total, ==, 7);
+
+  give_all (leases, 2);
+  give_all (&leases[2], 5);
+  g_assert_cmpint (advance_until_limit (pool, clock, 2, 120 * S), >=, 25 * S);
+  pg_world_until (pg_world_stats (pool).total == 2);
+
+  /* The server has the last word. */
+  test_proxy_deny (proxy, "53300", "sorry, too many clients already");
+  take_all (pool, leases, 2);
+  callers[0] = pg_caller_new (pool, none);
+  advance_until_limit (pool, clock, 3, S);
+  advance_until_limit (pool, clock, 2, S);
+  give_all (leases, 2);
+  pg_caller_free (callers[0]);
+  pg_world_end (pool);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -460,6 +524,7 @@ main (int argc, char *argv[])
 
   g_test_add_func ("/pool/behaviour/04-spike", test_spike);
   g_test_add_func ("/pool/growth/cold", test_cold);
+  g_test_add_func ("/pool/growth/auto-size", test_auto_size);
   g_test_add_func ("/pool/behaviour/05-cancelled-mid-connect", test_cancelled);
   g_test_add_func ("/pool/trap/01-cancelled-mid-connect", test_cancelled);
   g_test_add_func ("/pool/trap/03-late-connect", test_late_connect);

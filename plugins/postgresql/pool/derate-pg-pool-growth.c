@@ -34,7 +34,7 @@ derate_pg_growth_is_hopeless (DeratePgPool *pool)
 void
 derate_pg_growth_ask (DeratePgPool *pool)
 {
-  if (pool->n_live < pool->max || derate_pg_pool_has_stale (pool))
+  if (pool->n_live < pool->sizing.limit || derate_pg_pool_has_stale (pool))
     derate_pg_pool_kick (pool);
 }
 
@@ -65,6 +65,7 @@ connect_failed (DeratePgPool *pool, DeratePgSlot *slot, GError *error)
       back_off (growth, derate_pg_pool_now (pool));
       g_clear_error (&growth->error);
       growth->error = g_error_copy (error);
+      derate_pg_sizing_refused (pool, error);
       if (derate_pg_growth_is_hopeless (pool))
         derate_pg_waiters_fail_all (pool, error, &ended);
     }
@@ -194,7 +195,7 @@ count_wanted (DeratePgPool *pool, guint n_checks, gint64 now)
   guint waiting = pool->waiters.length > n_checks ? pool->waiters.length - n_checks : 0;
   guint alive = derate_pg_pool_count_alive (pool);
   guint missing = alive < pool->min ? pool->min - alive : 0;
-  guint room = pool->n_live < pool->max ? pool->max - pool->n_live : 0;
+  guint room = pool->n_live < pool->sizing.limit ? pool->sizing.limit - pool->n_live : 0;
   guint wanted;
 
   if ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & (GATE_CLOSED | GATE_PAUSED)) != 0)

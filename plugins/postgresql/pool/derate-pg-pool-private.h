@@ -80,6 +80,16 @@ typedef struct
   guint n_bad;            /* how many such intervals there were in a row */
 } DeratePgAttachment;
 
+/* How many sessions there may be now. Under the lock. */
+typedef struct
+{
+  guint limit;      /* max, unless the pool finds its size by itself */
+  gint64 began;     /* of the period that is looked at */
+  gint64 next;      /* its end; NEVER while there is nothing to look at */
+  GTimeSpan waited; /* in it, by all who wait no longer */
+  guint n_calm;     /* periods in which hardly anything was in use */
+} DeratePgSizing;
+
 struct _DeratePgPool
 {
   GObject parent_instance;
@@ -119,6 +129,7 @@ struct _DeratePgPool
   GSource *watch;              /* of epoll */
   int epoll;                   /* -1 while not open */
   DeratePgGrowth growth;
+  DeratePgSizing sizing; /* under the lock */
   DeratePgRoles roles;
   DeratePgAttachment attachment;
   gint64 sweep_at;       /* the pool thread's: DERATE_CLOCK_NEVER while nothing is to be swept */
@@ -339,8 +350,31 @@ GPtrArray *derate_pg_pool_steal_tasks (GPtrArray *list);
 void derate_pg_pool_return_tasks (GPtrArray    *tasks,
                                   const GError *error);
 
-/* derate-pg-pool-resize.c: the pool thread's. */
+/* derate-pg-pool-resize.c */
+
+/* Marks what is too much. Under the lock. */
+void derate_pg_resize_shrink (DeratePgPool *pool);
+
+/* The pool thread's. */
 void derate_pg_resize_turn (DeratePgPool *pool);
+
+/* derate-pg-pool-sizing.c: under the lock. */
+void derate_pg_sizing_start (DeratePgPool *pool);
+
+/* After the minimum or the maximum changed. */
+void derate_pg_sizing_clamp (DeratePgPool *pool);
+void derate_pg_sizing_wait_begins (DeratePgPool *pool,
+                                   gint64        now);
+void derate_pg_sizing_wait_ends (DeratePgPool *pool,
+                                 gint64        since);
+
+/* No session could be opened. */
+void derate_pg_sizing_refused (DeratePgPool *pool,
+                               const GError *error);
+
+/* The pool thread's, without the lock. */
+void derate_pg_sizing_turn (DeratePgPool *pool,
+                            gint64        now);
 
 /* derate-pg-pool-control.c: the pool thread's. */
 gint64 derate_pg_control_turn (DeratePgPool *pool,

@@ -371,8 +371,8 @@ derate_pg_pool_install_properties (GObjectClass *klass)
   /**
    * DeratePgPool:auto-size:
    *
-   * Whether the pool finds its own size between `min-size` and `max-size` from how long callers
-   * wait.
+   * Whether the pool finds its own size between `min-size` and `max-size`: it may have more while
+   * callers wait, and fewer while hardly any are in use or the server has no room.
    *
    * Since: 1.0
    */

@@ -42,8 +42,8 @@ count_marked (DeratePgPool *pool)
 }
 
 /* Idle ones go first, then what is not idle yet, then what is in use. */
-static void
-shrink (DeratePgPool *pool)
+void
+derate_pg_resize_shrink (DeratePgPool *pool)
 {
   static const DeratePgSlotState order[] = {
     DERATE_PG_SLOT_IDLE,     DERATE_PG_SLOT_CONNECTING, DERATE_PG_SLOT_RESERVED,
@@ -51,8 +51,8 @@ shrink (DeratePgPool *pool)
   };
   guint staying = pool->n_live - count_marked (pool);
 
-  for (guint i = 0; i < G_N_ELEMENTS (order) && staying > pool->max; i++)
-    staying -= mark (pool, order[i], staying - pool->max);
+  for (guint i = 0; i < G_N_ELEMENTS (order) && staying > pool->sizing.limit; i++)
+    staying -= mark (pool, order[i], staying - pool->sizing.limit);
 }
 
 /**
@@ -84,7 +84,8 @@ derate_pg_pool_resize (DeratePgPool *pool, guint min, guint max, GError **error)
   g_mutex_lock (&pool->lock);
   pool->min = min;
   pool->max = max;
-  shrink (pool);
+  derate_pg_sizing_clamp (pool);
+  derate_pg_resize_shrink (pool);
   derate_pg_pool_kick (pool);
   g_mutex_unlock (&pool->lock);
   return TRUE;

@@ -261,7 +261,7 @@ make_room (DeratePgPool *pool)
   DeratePgSlot *slot = NULL;
 
   g_mutex_lock (&pool->lock);
-  if ((pool->gate & (GATE_CLOSED | GATE_PAUSED)) == 0 && pool->n_live < pool->max)
+  if ((pool->gate & (GATE_CLOSED | GATE_PAUSED)) == 0 && pool->n_live < pool->sizing.limit)
     {
       slot = derate_pg_pool_find_empty (pool);
       derate_pg_pool_enlist (pool, slot);

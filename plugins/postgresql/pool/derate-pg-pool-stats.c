@@ -30,6 +30,7 @@ derate_pg_pool_get_stats (DeratePgPool *pool, DeratePgPoolStats *stats)
   *stats = pool->counts;
   stats->min = pool->min;
   stats->max = pool->max;
+  stats->limit = pool->sizing.limit;
   stats->waiting = pool->waiters.length;
   g_mutex_unlock (&pool->lock);
 

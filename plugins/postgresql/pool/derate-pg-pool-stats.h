@@ -14,6 +14,7 @@ typedef struct _DeratePgPoolStats DeratePgPoolStats;
  * DeratePgPoolStats:
  * @min: how many sessions the pool keeps
  * @max: how many sessions it may have
+ * @limit: how many it may have now: less than @max only where it finds its size by itself
  * @total: how many it has: the sum of the next six
  * @idle: sessions that wait for work
  * @busy: sessions that somebody has acquired
@@ -40,6 +41,7 @@ struct _DeratePgPoolStats
 {
   guint min;
   guint max;
+  guint limit;
   guint total;
   guint idle;
   guint busy;

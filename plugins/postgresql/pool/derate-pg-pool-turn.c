@@ -56,6 +56,7 @@ static gint64
 plan (DeratePgPool *pool, gint64 next, gint64 now)
 {
   next = MIN (next, pool->sweep_at);
+  next = MIN (next, pool->sizing.next);
   next = MIN (next, derate_pg_growth_next (pool, now));
   next = MIN (next, derate_pg_roles_next (pool));
   return MIN (next, derate_pg_waiters_next (pool));
@@ -90,6 +91,7 @@ take_turn (DeratePgPool *pool)
   look_after_posted (pool, posted);
   next = turn_slots (pool, now);
   derate_pg_pool_sweep (pool, now);
+  derate_pg_sizing_turn (pool, now);
   derate_pg_growth_turn (pool, now);
   derate_pg_resize_turn (pool);
   derate_pg_roles_turn (pool, now);
@@ -140,6 +142,8 @@ derate_pg_pool_start (DeratePgPool *pool)
     pool->context = g_main_context_ref (pool->owner_context);
   pool->alarm = derate_clock_source_new (pool->clock, 0);
   pool->alarm_at = 0;
+  pool->min = MIN (pool->min, pool->max);
+  derate_pg_sizing_start (pool);
   g_source_set_callback (pool->alarm, alarm_rang, pool, NULL);
   g_source_attach (pool->alarm, pool->context);
   derate_pg_pool_watch_start (pool);

@@ -35,6 +35,7 @@ derate_pg_waiter_leave (DeratePgPool *pool, DeratePgWaiter *waiter)
 {
   g_queue_unlink (&pool->waiters, &waiter->link);
   waiter->is_queued = FALSE;
+  derate_pg_sizing_wait_ends (pool, waiter->since);
   if (pool->waiters.head == NULL)
     __atomic_and_fetch (&pool->gate, ~GATE_WAITERS, __ATOMIC_SEQ_CST);
 }
@@ -143,6 +144,7 @@ derate_pg_waiter_queue (DeratePgPool *pool, DeratePgWaiter *waiter, GQueue *serv
   if (!waiter->is_queued)
     return;
   derate_pg_pool_wake_by (pool, waiter->deadline);
+  derate_pg_sizing_wait_begins (pool, waiter->since);
   derate_pg_growth_ask (pool);
 }
 
