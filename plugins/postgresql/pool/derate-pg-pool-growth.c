@@ -187,6 +187,12 @@ take_replacements (DeratePgPool *pool, gint64 now, guint most)
   return n;
 }
 
+static gboolean
+may_connect (DeratePgPool *pool)
+{
+  return (__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & (GATE_CLOSED | GATE_PAUSED)) == 0;
+}
+
 /* How many more connects there should be under way. Under the lock. */
 static guint
 count_wanted (DeratePgPool *pool, guint n_checks, gint64 now)
@@ -198,7 +204,7 @@ count_wanted (DeratePgPool *pool, guint n_checks, gint64 now)
   guint room = pool->n_live < pool->sizing.limit ? pool->sizing.limit - pool->n_live : 0;
   guint wanted;
 
-  if ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & (GATE_CLOSED | GATE_PAUSED)) != 0)
+  if (!may_connect (pool))
     return 0;
   if (pool->waiters.length == 0)
     growth->window = 1;
@@ -269,7 +275,7 @@ derate_pg_growth_next (DeratePgPool *pool, gint64 now)
   DeratePgGrowth *growth = &pool->growth;
   gint64 next = DERATE_CLOCK_NEVER;
 
-  if (growth->error != NULL && growth->n_connecting == 0 &&
+  if (growth->error != NULL && growth->n_connecting == 0 && may_connect (pool) &&
       (pool->waiters.head != NULL || derate_pg_pool_count_alive (pool) < pool->min))
     next = growth->retry_at;
   for (guint i = 0; i < pool->n_slots; i++)
