@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pg-world.h"
+#include "test-proxy.h"
 
 #define INTERVAL (10 * S)
 
@@ -183,6 +184,79 @@ test_read_only (Fixture *f, gconstpointer data)
   pg_world_end (pool);
 }
 
+static void
+keep_result (GObject *object, GAsyncResult *result, gpointer data)
+{
+  *(GAsyncResult **)data = g_object_ref (result);
+}
+
+/* In both forms, one after the other. */
+static void
+ask (DeratePgPool *pool, const char *sql, GQuark domain, gint code)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) sync_error = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DeratePgResult) rows =
+      derate_pg_pool_query (pool, WRITE, sql, NULL, NULL, &sync_error);
+  g_autoptr (DeratePgResult) more = NULL;
+
+  derate_pg_pool_query_async (pool, WRITE, sql, NULL, NULL, keep_result, &result);
+  pg_world_until (result != NULL);
+  more = derate_pg_pool_query_finish (pool, result, &error);
+  if (domain == 0)
+    {
+      g_assert_no_error (sync_error);
+      g_assert_no_error (error);
+      return;
+    }
+  g_assert_error (sync_error, domain, code);
+  g_assert_error (error, domain, code);
+}
+
+static void
+assert_counted (Fixture *f, guint successes, guint failures, guint blocked)
+{
+  g_autoptr (DerateBreakerStats) stats =
+      derate_breaker_dup_stats (derate_service_get_breaker (f->service));
+
+  g_assert_cmpuint (stats->successful_requests, ==, successes);
+  g_assert_cmpuint (stats->failed_requests, ==, failures);
+  g_assert_cmpuint (stats->calls_blocked, ==, blocked);
+}
+
+/* An answer that refuses is an answer; what nobody asked the server says nothing of it. */
+static void
+test_breaker (Fixture *f, gconstpointer data)
+{
+  g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
+  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 1,
+                                         "acquire-timeout", 50 * MS, NULL);
+  DeratePgLease lease = DERATE_PG_LEASE_INIT;
+
+  g_assert_true (derate_pg_pool_attach (pool, f->core, "database", NULL));
+  ask (pool, "select 1", 0, 0);
+  assert_counted (f, 2, 0, 0);
+  ask (pool, "insert into only_one values (1)", DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
+  ask (pool, "select 1 / 0", DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
+  assert_counted (f, 6, 0, 0);
+  pg_world_acquire (pool, &lease);
+  ask (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT); /* it is busy, no more */
+  derate_pg_lease_release (&lease, NULL);
+  assert_counted (f, 6, 0, 0);
+  ask (pool, "select pg_terminate_backend(pg_backend_pid())", DERATE_PG_ERROR,
+       DERATE_PG_ERROR_CLOSED);
+  assert_counted (f, 6, 2, 0);
+  test_proxy_set_fault (proxy, TEST_PROXY_REFUSING, 0);
+  test_proxy_end (proxy, TEST_PROXY_FIN);
+  ask (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT); /* nobody is there */
+  assert_counted (f, 6, 4, 0);
+  g_assert_true (derate_breaker_trip (derate_service_get_breaker (f->service), NULL));
+  ask (pool, "select 1", DERATE_ERROR, DERATE_ERROR_OPEN);
+  assert_counted (f, 6, 4, 2);
+  pg_world_close (pool);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -193,11 +267,14 @@ main (int argc, char **argv)
                           G_LOG_LEVEL_CRITICAL); /* a worse status is a warning */
   pg_world_start ();
   g_free (pg_world_ask ("create table notes (n int)"));
+  g_free (pg_world_ask ("create table only_one (n int unique)"));
+  g_free (pg_world_ask ("insert into only_one values (1)"));
 #define ADD(name, func) g_test_add ("/pg-attach/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("refused", test_refused);
   ADD ("metrics", test_metrics);
   ADD ("overloaded", test_overloaded);
   ADD ("read-only", test_read_only);
+  ADD ("breaker", test_breaker);
   status = g_test_run ();
   pg_world_stop ();
   return status;

@@ -128,7 +128,9 @@ get_collector (DerateMetricsRegistry *registry)
  * goes, and a new pool of the same name goes on with them. @service is degraded, with the cause
  * `read-only`, from the moment when the pool finds no server that takes writes (unless its URI asks
  * for a standby), and with the cause `overloaded` once callers waited in vain for a session in each
- * of the last three check intervals. Call it in the thread that made @pool, before its first use.
+ * of the last three check intervals. Where the service has a circuit breaker and the pool none, it
+ * becomes the pool's [property@PgPool:breaker]. Call it in the thread that made @pool, before its
+ * first use.
  *
  * Returns: %TRUE, or %FALSE with %DERATE_ERROR_NO_SUCH_SERVICE, with %DERATE_ERROR_INVALID_STATE
  *   where the pool is open or attached already, or with %DERATE_ERROR_EXISTS where another pool of
@@ -161,6 +163,8 @@ derate_pg_pool_attach (DeratePgPool *pool, DerateCore *core, const char *service
     }
   if (!derate_pg_collector_add (get_collector (derate_core_get_metrics (core)), pool, error))
     return FALSE;
+  if (pool->breaker == NULL)
+    g_set_object (&pool->breaker, derate_service_get_breaker (found));
   pool->attachment.service = g_steal_pointer (&found);
   return TRUE;
 }

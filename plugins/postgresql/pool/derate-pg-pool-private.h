@@ -102,6 +102,7 @@ struct _DeratePgPool
   DeratePgPoolSettings settings;
   DerateClock *clock;
   DeratePgMeter *meter;
+  DerateBreaker *breaker; /* (nullable) */
   guint8 apart[64];
 
   gpointer slots_memory;
@@ -317,6 +318,16 @@ gboolean derate_pg_roles_refuse (DeratePgPool  *pool,
 void derate_pg_roles_turn (DeratePgPool *pool,
                            gint64        now);
 gint64 derate_pg_roles_next (DeratePgPool *pool);
+
+/* derate-pg-pool-query.c: the breaker, if there is one. Any thread. */
+gboolean derate_pg_pool_permit (DeratePgPool *pool,
+                                DeratePermit *permit,
+                                GError      **error);
+
+/* Takes @error for what it says of the database: a failure, or an answer, or nothing. */
+void derate_pg_pool_conclude (DeratePgPool *pool,
+                              DeratePermit *permit,
+                              const GError *error);
 
 /* derate-pg-pool-attach.c: the pool thread's. */
 void derate_pg_attachment_tell (DeratePgPool *pool);

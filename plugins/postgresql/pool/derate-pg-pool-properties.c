@@ -38,6 +38,7 @@ enum
   PROP_STATEMENT_CACHE_SIZE,
   PROP_RESET,
   PROP_AUTO_SIZE,
+  PROP_BREAKER,
   PROP_WRITE_MODE,
   N_PROPS
 };
@@ -209,6 +210,9 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
     case PROP_RESET:
       g_value_set_enum (value, self->settings.reset);
       break;
+    case PROP_BREAKER:
+      g_value_set_object (value, self->breaker);
+      break;
     case PROP_AUTO_SIZE:
       g_value_set_boolean (value, self->settings.auto_size);
       break;
@@ -252,6 +256,9 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     case PROP_RESET:
       self->settings.reset = g_value_get_enum (value);
       break;
+    case PROP_BREAKER:
+      g_set_object (&self->breaker, g_value_get_object (value));
+      break;
     case PROP_AUTO_SIZE:
       self->settings.auto_size = g_value_get_boolean (value);
       break;
@@ -289,10 +296,22 @@ derate_pg_pool_init_properties (DeratePgPool *pool)
     }
 }
 
-/* What the pool says of itself. */
 static void
-install_state (void)
+install_links (void)
 {
+  /**
+   * DeratePgPool:breaker:
+   *
+   * The circuit breaker that the pool's own queries go through (not what is done with a lease):
+   * whatever says that the database is not well is a failure (see [func@pg_error_is_failure]), an
+   * answer is a success, also one that refuses a statement, and the rest is neither: what the pool
+   * itself refused, or what was cancelled.
+   *
+   * Since: 1.0
+   */
+  props[PROP_BREAKER] =
+      g_param_spec_object ("breaker", NULL, NULL, DERATE_TYPE_BREAKER, SPEC_FLAGS);
+
   /**
    * DeratePgPool:write-mode: (getter get_write_mode)
    *
@@ -378,6 +397,6 @@ derate_pg_pool_install_properties (GObjectClass *klass)
    */
   props[PROP_AUTO_SIZE] = g_param_spec_boolean ("auto-size", NULL, NULL, FALSE, SPEC_FLAGS);
 
-  install_state ();
+  install_links ();
   g_object_class_install_properties (klass, N_PROPS, props);
 }

@@ -93,6 +93,7 @@ derate_pg_pool_finalize (GObject *object)
   g_clear_error (&self->growth.error);
   derate_pg_roles_clear (self);
   derate_pg_attachment_clear (self);
+  g_clear_object (&self->breaker);
   g_clear_pointer (&self->meter, derate_pg_meter_unref);
   g_clear_object (&self->clock);
   g_mutex_clear (&self->lock);
