@@ -43,14 +43,26 @@ warm_up (void)
   g_clear_pointer (&watcher, PQfinish);
 }
 
-void
-pg_world_start (void)
+static void
+start_with (const char *standby)
 {
   /* What a busy machine makes slow is none of what is tested here. */
   g_setenv ("SLOW_QUERY_THRESHOLD_MS", "3600000", TRUE);
-  servers = test_servers_new ((const char *const[]){ "postgresql", NULL });
+  servers = test_servers_new ((const char *const[]){ "postgresql", standby, NULL });
   warm_up ();
   traces = test_traces_take ();
+}
+
+void
+pg_world_start (void)
+{
+  start_with (NULL);
+}
+
+void
+pg_world_start_pair (void)
+{
+  start_with ("standby");
 }
 
 void
@@ -191,13 +203,10 @@ pg_world_open (DeratePgPool *pool)
 }
 
 void
-pg_world_end (DeratePgPool *pool)
+pg_world_close (DeratePgPool *pool)
 {
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
-  g_autofree char *name = g_strdup (derate_pg_pool_get_name (pool));
-  g_autofree char *sql =
-      g_strdup_printf ("select count(*) from pg_stat_activity where application_name = '%s'", name);
 
   derate_pg_pool_close_async (pool, 0, take_result, &result);
   pg_world_until (result != NULL);
@@ -205,6 +214,16 @@ pg_world_end (DeratePgPool *pool)
   g_assert_no_error (error);
   g_clear_object (&result);
   g_assert_finalize_object (pool);
+}
+
+void
+pg_world_end (DeratePgPool *pool)
+{
+  g_autofree char *sql =
+      g_strdup_printf ("select count(*) from pg_stat_activity where application_name = '%s'",
+                       derate_pg_pool_get_name (pool));
+
+  pg_world_close (pool);
   pg_world_until (pg_world_count (sql) == 0);
 }
 

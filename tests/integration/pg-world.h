@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 #define S     G_TIME_SPAN_SECOND
 
 void pg_world_start (void);
+void pg_world_start_pair (void); /* and a standby */
 
 /* Looks whether descriptors, threads and sources are those of the start. */
 void pg_world_stop (void);
@@ -42,7 +43,10 @@ DeratePgPool *pg_world_pool_at (const char *uri,
 /* Opens it, and waits for its sessions. */
 void pg_world_open (DeratePgPool *pool);
 
-/* Closes it, drops the last reference, and looks whether the server has none of its sessions. */
+/* Closes it, and drops the last reference. */
+void pg_world_close (DeratePgPool *pool);
+
+/* The same, and looks whether the server has none of its sessions. */
 void pg_world_end (DeratePgPool *pool);
 
 DeratePgPoolStats pg_world_stats (DeratePgPool *pool);

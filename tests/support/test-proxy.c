@@ -513,6 +513,7 @@ apply_end (TestProxy *self, gsize how)
       if (how == TEST_PROXY_HALF_OPEN)
         {
           side_close (&link->server);
+          link->client.from = link->client.to = 0;
           link->mute = TRUE;
           continue;
         }
