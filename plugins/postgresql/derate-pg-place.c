@@ -69,8 +69,7 @@ place_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
     case ACTIVE:
       if (place->tag != NULL)
         ready = g_source_query_unix_fd (source, place->tag);
-      if (g_source_get_ready_time (source) != -1)
-        g_source_set_ready_time (source, -1);
+      g_source_set_ready_time (source, -1); /* under GLib's lock, as whoever wakes it does */
       derate_pg_place_dispatched (place->connection, ready);
       return G_SOURCE_CONTINUE;
     default:

@@ -215,6 +215,9 @@ send_stale (DeratePgConnection *self)
   run->is_unsent = TRUE;
   run->next = 0;
   g_clear_error (&run->error);
+  /* Its text may be that of the statement, which goes with the first pass. */
+  if (run->calls == &run->one && run->one_sql == NULL)
+    run->one.sql = run->one_sql = g_strdup (run->one.sql);
   for (guint i = 0; i < run->n_calls; i++)
     if (run->is_atomic || run->calls[i].is_stale)
       {

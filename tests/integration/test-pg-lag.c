@@ -333,7 +333,7 @@ try_big (gconstpointer data)
   TestTickers *tickers;
   gint64 own, bystander;
 
-  load.pool = pg_world_pool (NULL, NULL);
+  load.pool = pg_world_pool ("query-timeout", (gint64)0, NULL);
   pg_world_open (load.pool);
   tickers = test_tickers_start ();
   pg_load_start (&load, 1);
