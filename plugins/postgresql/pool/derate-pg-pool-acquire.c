@@ -5,35 +5,60 @@
 
 #include "derate-pg-error.h"
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 /* The sync form: the waiter lies on the stack of the thread that sleeps. */
 typedef struct
 {
   DeratePgWaiter base;
   DeratePgPool *pool;
-  GCond wake;
-  gboolean is_done;
+  guint32 is_done; /* atomic, and a futex */
 } Sleeper;
+
+/* Not a condition: who wakes would have to hold the lock meanwhile, because the sleeper goes, and
+ * its condition with it. A call to a sleeper that has gone does no harm here, so nobody else waits
+ * for the lock while the kernel wakes one, and the one that was woken needs no lock. */
+static void
+call_futex (guint32 *word, int operation, guint32 value)
+{
+  syscall (SYS_futex, word, operation, value, NULL, NULL, 0);
+}
 
 static void
 wake_sleeper (DeratePgWaiter *waiter)
 {
   Sleeper *sleeper = (Sleeper *)waiter;
+  g_autoptr (GMainContext) turned = NULL;
 
-  /* Under the lock: once it sees this the sleeper goes, and its condition with it. */
-  g_atomic_int_set (&sleeper->is_done, TRUE);
-  g_cond_signal (&sleeper->wake);
   if (!sleeper->pool->has_thread)
-    g_main_context_wakeup (sleeper->pool->context);
+    turned = g_main_context_ref (sleeper->pool->context);
+  /* Once it sees this the sleeper goes, and perhaps the pool. */
+  __atomic_store_n (&sleeper->is_done, TRUE, __ATOMIC_RELEASE);
+  call_futex (&sleeper->is_done, FUTEX_WAKE_PRIVATE, 1);
+  if (turned != NULL)
+    g_main_context_wakeup (turned);
 }
 
 static void
 sleeper_cancelled (GCancellable *cancellable, gpointer user_data)
 {
   Sleeper *sleeper = user_data;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&sleeper->pool->lock);
+  DeratePgPool *pool = sleeper->pool;
+  g_auto (GQueue) ended = G_QUEUE_INIT;
 
+  g_mutex_lock (&pool->lock);
   if (sleeper->base.is_queued)
-    derate_pg_waiter_give_up (sleeper->pool, &sleeper->base, cancellable, NULL);
+    derate_pg_waiter_give_up (pool, &sleeper->base, cancellable, &ended);
+  g_mutex_unlock (&pool->lock);
+  derate_pg_waiter_end_all (&ended);
+}
+
+static gboolean
+is_done (const Sleeper *sleeper)
+{
+  return __atomic_load_n (&sleeper->is_done, __ATOMIC_ACQUIRE) != 0;
 }
 
 static void
@@ -47,14 +72,12 @@ sleep_until_done (Sleeper *sleeper, GCancellable *cancellable)
   if (!pool->has_thread && g_main_context_acquire (pool->context))
     {
       /* Nobody else would turn the pool's context. */
-      while (!g_atomic_int_get (&sleeper->is_done))
+      while (!is_done (sleeper))
         g_main_context_iteration (pool->context, TRUE);
       g_main_context_release (pool->context);
     }
-  g_mutex_lock (&pool->lock);
-  while (!sleeper->is_done)
-    g_cond_wait (&sleeper->wake, &pool->lock);
-  g_mutex_unlock (&pool->lock);
+  while (!is_done (sleeper))
+    call_futex (&sleeper->is_done, FUTEX_WAIT_PRIVATE, FALSE);
   g_cancellable_disconnect (cancellable, handler);
 }
 
@@ -73,9 +96,7 @@ acquire_slowly (DeratePgPool *pool,
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
   derate_pg_waiter_init (&sleeper.base, pool, access, tag);
-  sleeper.base.ends_locked = TRUE;
   sleeper.base.end = wake_sleeper;
-  g_cond_init (&sleeper.wake);
   g_mutex_lock (&pool->lock);
   derate_pg_waiter_queue (pool, &sleeper.base, &served);
   waits = sleeper.base.is_queued;
@@ -83,7 +104,6 @@ acquire_slowly (DeratePgPool *pool,
   derate_pg_waiter_end_all (&served);
   if (waits)
     sleep_until_done (&sleeper, cancellable);
-  g_cond_clear (&sleeper.wake);
   derate_pg_waiter_account (&sleeper.base, pool);
   if (sleeper.base.slot == NULL)
     {

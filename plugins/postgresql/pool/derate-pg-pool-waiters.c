@@ -40,15 +40,6 @@ derate_pg_waiter_leave (DeratePgPool *pool, DeratePgWaiter *waiter)
     __atomic_and_fetch (&pool->gate, ~GATE_WAITERS, __ATOMIC_SEQ_CST);
 }
 
-static void
-end (DeratePgWaiter *waiter, GQueue *served)
-{
-  if (waiter->ends_locked)
-    waiter->end (waiter);
-  else
-    g_queue_push_tail_link (served, &waiter->link);
-}
-
 void
 derate_pg_waiter_serve (DeratePgPool *pool,
                         DeratePgWaiter *waiter,
@@ -58,7 +49,7 @@ derate_pg_waiter_serve (DeratePgPool *pool,
   derate_pg_waiter_leave (pool, waiter);
   derate_pg_leak_note (pool, slot, waiter->tag);
   waiter->slot = slot;
-  end (waiter, served);
+  g_queue_push_tail_link (served, &waiter->link);
 }
 
 void
@@ -66,7 +57,7 @@ derate_pg_waiter_fail (DeratePgPool *pool, DeratePgWaiter *waiter, GError *error
 {
   derate_pg_waiter_leave (pool, waiter);
   waiter->error = error;
-  end (waiter, served);
+  g_queue_push_tail_link (served, &waiter->link);
 }
 
 void
@@ -132,7 +123,7 @@ derate_pg_waiter_queue (DeratePgPool *pool, DeratePgWaiter *waiter, GQueue *serv
   if (waiter->error != NULL)
     {
       pool->counts.refused++;
-      end (waiter, served);
+      g_queue_push_tail_link (served, &waiter->link);
       return;
     }
   if (gate & GATE_UNOPENED)

@@ -18,9 +18,7 @@ struct _DeratePgWaiter
   DeratePgSlot *slot; /* what it got */
   GError *error;      /* or why it got none */
 
-  /* Called once, by whoever took it out: under the lock for one whose thread sleeps, after it for
-   * one that goes on in its context. */
-  gboolean ends_locked;
+  /* Called once, by whoever took it out, without the lock. */
   void (*end) (DeratePgWaiter *waiter);
 };
 
