@@ -133,6 +133,9 @@ place_new (DeratePgConnection *self, GMainContext *context)
   place->deadline = DERATE_CLOCK_NEVER;
   place->watched = G_IO_IN;
   place->tag = g_source_add_unix_fd (source, PQsocket (self->pg), G_IO_IN | G_IO_HUP | G_IO_ERR);
+  /* A callback may turn the context and wait for this very session. And a source that does not
+   * recurse has its descriptor taken away and put back by each dispatch, at two wake-ups. */
+  g_source_set_can_recurse (source, TRUE);
   g_source_attach (source, context);
   return place;
 }

@@ -385,6 +385,31 @@ test_meter (void)
                     ==, 1);
 }
 
+/* Whoever hears of one query may wait for the next before it returns to the loop. */
+static void
+ask_again (DeratePgConnection *connection, DeratePgResult *result, GError *error, gpointer data)
+{
+  g_autofree char *two = NULL;
+
+  g_assert_no_error (error);
+  derate_pg_result_unref (result);
+  two = ask (connection, "select 2");
+  g_assert_cmpstr (two, ==, "2");
+  *(gboolean *)data = TRUE;
+}
+
+static void
+test_within_callback (void)
+{
+  g_autoptr (DeratePgConnection) connection = open_pooled ();
+  gboolean is_done = FALSE;
+
+  derate_pg_connection_start (connection, "select 1", NULL, DERATE_PG_OPERATION_READ, NULL,
+                              ask_again, &is_done);
+  while (!is_done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -402,6 +427,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pg-session/query-timeout", test_query_timeout);
   g_test_add_func ("/pg-session/query-timeout-alone", test_query_timeout_alone);
   g_test_add_func ("/pg-session/moves", test_moves);
+  g_test_add_func ("/pg-session/within-callback", test_within_callback);
   g_test_add_func ("/pg-session/killed-at-rest", test_killed_at_rest);
   g_test_add_func ("/pg-session/role", test_role);
   g_test_add_func ("/pg-session/meter", test_meter);
