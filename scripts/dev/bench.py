@@ -6,10 +6,13 @@ Times differ from machine to machine and from hour to hour; instructions do not.
 tests/bench/instructions.tsv keeps are what a change is judged by.
 """
 import concurrent.futures
+import contextlib
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 import checkout
@@ -32,17 +35,17 @@ def output_of(*command, **options):
 # Instructions
 
 
-def count_instructions(program, case, n):
+def count_instructions(program, case, n, env):
     """Those of a whole process. A clock read counts as its system call: there is no vDSO here."""
     done = output_of("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program,
-                     "--count", n, case)
+                     "--count", n, case, env=env)
     return int(re.search(r"Collected : (\d+)", done.stderr)[1])
 
 
-def instructions_of(program, case, n):
+def instructions_of(program, case, n, env):
     """An operation's: what N more of them add."""
-    once = count_instructions(program, case, n)
-    return (count_instructions(program, case, 2 * n) - once) / n
+    once = count_instructions(program, case, n, env)
+    return (count_instructions(program, case, 2 * n, env) - once) / n
 
 
 def read_kept():
@@ -82,18 +85,56 @@ def compare_instructions(name, counted):
 # Peers
 
 
-def measure_peers(name):
+def measure_peers(name, told):
     """{case: [(ns, peer), fastest first]}"""
     script = BENCH / "peers" / f"{name}.mjs"
     program = BUILD / "tests" / "bench" / f"peer-{name}"
     folder = npm.install(script.parent, BUILD / "peers") if script.exists() else None
     lines = output_of("node", script, cwd=folder).stdout.splitlines() if folder else []
     lines += output_of(program).stdout.splitlines() if program.exists() else []
+    lines += told
     peers = {}
     for line in lines:
         case, peer, ns = line.split("\t")
         peers.setdefault(case, []).append((float(ns), peer))
     return {case: sorted(rows) for case, rows in peers.items()}
+
+
+def build_go(name):
+    """Against the libraries that Debian has; nothing is fetched."""
+    program = BUILD / f"peer-{name}-go"
+    done = subprocess.run(["go", "build", "-o", program, BENCH / "peers" / f"{name}.go"],
+                          env={**os.environ, "GO111MODULE": "off", "GOFLAGS": "",
+                               "GOPATH": "/usr/share/gocode", "GOCACHE": str(BUILD / "go-cache")},
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        checkout.fail(f"go: {done.stderr}")
+    return program
+
+
+# A server for who needs one
+
+
+@contextlib.contextmanager
+def surroundings(name):
+    """What the program finds in its environment: of the pool a server, and the peers, which it
+    runs in turns with itself."""
+    if name != "pool":
+        yield None
+        return
+    peers = [f"pgxpool={build_go(name)}",
+             f"psycopg_pool=/usr/bin/python3 {BENCH / 'peers' / 'pool.py'}"]
+    with tempfile.TemporaryDirectory(prefix="derate-bench-") as scratch:
+        servers = subprocess.Popen(["/usr/bin/python3", checkout.ROOT / "scripts/dev/servers.py",
+                                    "serve", "--scratch", scratch, "postgresql"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            words = servers.stdout.readline().split()
+            if words[:2] != ["postgresql", "ready"]:
+                checkout.fail("the server did not start")
+            yield {**os.environ, "BENCH_POSTGRESQL": words[2], "BENCH_PEERS": "\n".join(peers)}
+        finally:
+            servers.communicate()
 
 
 # The program
@@ -122,14 +163,15 @@ class Row:
         return self.ns / self.floor_ns if self.floor_ns else None
 
     def judge(self, single):
-        """The budget with what became of it."""
-        if self.threads == 2 and self.max_pair:
+        """The budget with what became of it. @single is the same row of one thread."""
+        alone = single is self or single is None
+        if not alone and self.max_pair:
             value, limit, what = self.ns / single.ns, self.max_pair, "x 1 thread"
-        elif self.threads == 1 and self.max_ratio:
+        elif alone and self.max_ratio:
             value, limit, what = self.ratio(), self.max_ratio, f"x {self.floor}"
-        elif self.threads == 1 and self.max_over:
+        elif alone and self.max_over:
             value, limit, what = self.ns - self.floor_ns, self.max_over, f"ns over {self.floor}"
-        elif self.threads == 1 and self.max_ns:
+        elif alone and self.max_ns:
             value, limit, what = self.ns, self.max_ns, "ns"
         elif self.peers and self.min_peer:
             value, limit, what = self.ns / self.peers[0][0], 1 / self.min_peer, "x the peer"
@@ -139,32 +181,35 @@ class Row:
         self.budget = f"{value:.{0 if what == 'ns' else 2}f} <= {limit:.9g} {what}"
 
 
-def run_program(program):
+def run_program(program, env):
+    """Gives the rows, what it tells of peers that it ran itself, and how busy others were."""
     before, time_before = busy_ticks(), time.monotonic()
-    rows = [Row(line) for line in output_of(program).stdout.splitlines()]
+    lines = output_of(program, env=env).stdout.splitlines()
     busy, ours = (b - a for a, b in zip(before, busy_ticks()))
     others = max(busy - ours, 0) / (time.monotonic() - time_before)
-    return rows, others
+    return ([Row(line) for line in lines if not line.startswith("peer\t")],
+            [line.removeprefix("peer\t") for line in lines if line.startswith("peer\t")], others)
 
 
-def measure(name):
+def measure(name, env):
     program = BUILD / "tests" / "bench" / f"bench-{name}"
     listed = [line.split("\t") for line in output_of(program, "--list").stdout.splitlines()]
     figures = []
     for figure in (word for kind, word, _n in listed if kind == "figure"):
-        value, limit = output_of(program, "--figure", figure).stdout.split()
+        value, limit = output_of(program, "--figure", figure, env=env).stdout.split()
         figures.append((figure, float(value), float(limit)))
-    rows, others = run_program(program)
-    peers = measure_peers(name)
+    rows, told, others = run_program(program, env)
+    peers = measure_peers(name, told)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         cases = {word: int(n) for kind, word, n in listed if kind == "case"}
         counted = dict(zip(cases, pool.map(
-            lambda case: instructions_of(program, case, cases[case]), cases)))
+            lambda case: instructions_of(program, case, cases[case], env), cases)))
     singles = {row.name: row for row in rows if row.threads == 1}
     for row in rows:
-        if row.kind == "case" and row.threads == 1:
+        single = singles.get(row.name)
+        if row.kind == "case" and single in (row, None):
             row.insn, row.peers = counted.get(row.name), peers.get(row.name, [])
-        row.judge(singles[row.name])
+        row.judge(single)
     return rows, figures, counted, others
 
 
@@ -199,7 +244,7 @@ def print_table(rows, figures):
         times = f"{shown_time(row.ns)} ({shown_time(row.least)}-{shown_time(row.most)})"
         floor = f"{row.floor} {shown_time(row.floor_ns)}" if row.floor else ""
         verdict = ("over" if row.over else "ok") if row.budget else ""
-        peer = f"{row.peers[0][1]} {row.peers[0][0] / row.ns:.0f} x" if row.peers else ""
+        peer = f"{row.peers[0][1]} {row.peers[0][0] / row.ns:.1f} x" if row.peers else ""
         print(f"{row.name:18} {row.threads:>3} {times:>30} {shown(row.insn, 1):>9}  {floor:24} "
               f"{row.budget:28} {verdict:4}  {peer}".rstrip())
     for name, value, limit in figures:
@@ -211,7 +256,8 @@ def print_table(rows, figures):
 
 def main():
     name = sys.argv[1]
-    rows, figures, counted, others = measure(name)
+    with surroundings(name) as env:
+        rows, figures, counted, others = measure(name, env)
     changes = compare_instructions(name, counted)
     if "--tsv" in sys.argv[2:]:
         print_tsv(rows, figures)

@@ -25,6 +25,7 @@ fi
 
 "$scripts/install.sh" run bench
 # A Node that does not come from Debian brings its own npm.
+[ ! -f "tests/bench/peers/$name.go" ] || "$scripts/install.sh" pools
 [ ! -f "tests/bench/peers/$name.mjs" ] || command -v npm > /dev/null || "$scripts/install.sh" npm
 export CC=gcc
 "$scripts/build.sh" bench -Dbench=true -Dtests=false -Dexamples=false -Dintrospection=disabled

@@ -18,6 +18,7 @@ tsan=(dpkg-dev libffi-dev libpcre2-dev zlib1g-dev xz-utils)
 valgrind=(valgrind libc6-dbg)
 check=(clang-format-14 shellcheck cppcheck)
 bench=(valgrind libc6-dbg prometheus-cpp-dev)
+pools=(golang-go golang-github-jackc-pgx-v4-dev python3-psycopg python3-psycopg-pool)
 page=(chromium fonts-dejavu-core)
 npm=(nodejs npm)
 }

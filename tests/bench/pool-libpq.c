@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libpq alone: a connection for each caller, or for each request; what a pool cannot be faster
+ * than. */
+#include "pool-side.h"
+
+#include <libpq-fe.h>
+#include <string.h>
+
+static void
+must (PGconn *pg, PGresult *result)
+{
+  if (PQresultStatus (result) != PGRES_TUPLES_OK && PQresultStatus (result) != PGRES_COMMAND_OK)
+    g_error ("libpq: %s", PQerrorMessage (pg));
+  PQclear (result);
+}
+
+static PGconn *
+connect_to (const char *uri)
+{
+  PGconn *pg = PQconnectdb (uri);
+
+  if (PQstatus (pg) != CONNECTION_OK)
+    g_error ("libpq: %s", PQerrorMessage (pg));
+  return pg;
+}
+
+static gpointer
+set_up (const char *uri)
+{
+  return g_strdup (uri);
+}
+
+static gpointer
+begin (gpointer self)
+{
+  PGconn *pg = connect_to (self);
+
+  must (pg, PQprepare (pg, "one", "SELECT 1", 0, NULL));
+  return pg;
+}
+
+static void
+end (gpointer state)
+{
+  PQfinish (state);
+}
+
+static void
+select_one (gpointer state)
+{
+  must (state, PQexecPrepared (state, "one", 0, NULL, NULL, NULL, 0));
+}
+
+static void
+connect_each (gpointer state)
+{
+  PGconn *pg = connect_to (state);
+
+  must (pg, PQexec (pg, "SELECT 1"));
+  PQfinish (pg);
+}
+
+/* POOL_BATCH statements and one wait. */
+static void
+select_in_pipeline (gpointer state)
+{
+  PGconn *pg = state;
+
+  if (PQenterPipelineMode (pg) == 0)
+    g_error ("libpq: %s", PQerrorMessage (pg));
+  for (guint i = 0; i < POOL_BATCH; i++)
+    if (PQsendQueryPrepared (pg, "one", 0, NULL, NULL, NULL, 0) == 0)
+      g_error ("libpq: %s", PQerrorMessage (pg));
+  if (PQpipelineSync (pg) == 0)
+    g_error ("libpq: %s", PQerrorMessage (pg));
+  for (guint i = 0; i < POOL_BATCH; i++)
+    {
+      must (pg, PQgetResult (pg));
+      if (PQgetResult (pg) != NULL)
+        g_error ("libpq: a second result");
+    }
+  PQclear (PQgetResult (pg));
+  if (PQexitPipelineMode (pg) == 0)
+    g_error ("libpq: %s", PQerrorMessage (pg));
+}
+
+static gpointer
+begin_nothing (gpointer self)
+{
+  return self;
+}
+
+static void
+end_nothing (gpointer state)
+{
+}
+
+static gboolean
+measure (gpointer self, const char *what, guint callers, guint ms, PoolSample *sample)
+{
+  static const struct
+  {
+    const char *name;
+    PoolWork work;
+    guint operations;
+  } works[] = {
+    { "select1", { begin, select_one, end, TRUE }, 1 },
+    { "select1-pipeline", { begin, select_in_pipeline, end, TRUE }, POOL_BATCH },
+    { "connect-each", { begin_nothing, connect_each, end_nothing, TRUE }, 1 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (works); i++)
+    if (strcmp (what, works[i].name) == 0 && callers <= POOL_SIZE)
+      {
+        pool_measure_threads (self, &works[i].work, callers, ms, sample);
+        pool_sample_divide (sample, works[i].operations);
+        return TRUE;
+      }
+  return FALSE;
+}
+
+const PoolSide pool_libpq = { "libpq", set_up, measure, g_free };
