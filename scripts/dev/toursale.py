@@ -64,8 +64,7 @@ class Cut:
             self.thread = threading.Thread(target=self.run)
             self.begin = time.monotonic()
             self.thread.start()
-            self.lock.await_waiter()
-            if self.answer is None:
+            if self.lock.await_waiter() and self.answer is None:
                 return
             self.thread.join()  # this machine was held up for longer than the agent waits
 

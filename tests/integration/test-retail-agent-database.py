@@ -272,19 +272,25 @@ class DatabaseTest(unittest.TestCase):
         self.assertEqual(self.world.level(), "optimal")
 
     def test_many_at_once(self):
-        answers = []
+        """More than there are sessions. What is said of each is so."""
+        answers = {}
 
         def ask(number):
-            answers.append(self.write("take-stock", id=50, quantity=1) if number % 2
-                           else self.read("product", id=50))
+            answers[number] = (self.write("take-stock", id=200 + number, quantity=1)
+                               if number % 2 else self.read("product", id=200 + number))
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertEqual({answer.status for answer in answers}, {200},
-                         [answer.text for answer in answers if answer.status != 200])
-        self.assertEqual(self.stock(50), [980])
+        self.assertIn(200, [answer.status for answer in answers.values()])
+        for number in range(1, 40, 2):
+            left = self.stock(200 + number)[0]
+            if answers[number].status == 200:
+                self.assertEqual(left, 999)
+            else:  # a machine that is too busy
+                self.check_refused(answers[number], OPEN, REFUSED)
+                self.assertIn(left, (999, 1000) if answers[number].json == OPEN else (1000,))
 
     def test_metrics(self):
         def count(operation, status="ok"):
@@ -342,7 +348,8 @@ class DatabaseTest(unittest.TestCase):
             self.psql("ALTER SYSTEM RESET default_transaction_read_only")
             self.psql("SELECT pg_reload_conf()")
         self.world.await_level("optimal")
-        self.assertEqual(self.write("take-stock", id=80, quantity=1).status, 200)
+        answer = self.write("take-stock", id=80, quantity=1)
+        self.assertEqual(answer.status, 200, answer.text)
         self.assertEqual(self.write_mode(), "enabled")
 
     def test_stopped(self):
@@ -381,15 +388,18 @@ class DatabaseTest(unittest.TestCase):
         """The server dies under a transaction that waits for a lock."""
         lock = RowLock(self.world.stack.servers.uris["postgresql"], 91)
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(self.sell("s8", 90, 91)))
         try:
-            thread.start()
-            lock.await_waiter()
+            for _ in range(5):  # this machine may be held up for longer than the agent waits
+                thread = threading.Thread(target=lambda: answers.append(self.sell("s8", 90, 91)))
+                thread.start()
+                if lock.await_waiter():
+                    break
+                thread.join()
             self.world.injure("stop", "postgresql")
             thread.join()
         finally:
             lock.end()
-        self.check_refused(answers[0], OPEN)
+        self.check_refused(answers[-1], OPEN)
         self.world.heal()
         self.assertEqual((self.stock(90, 91), self.rows("sale", sale="s8")), ([1000, 1000], []))
         self.assertEqual(self.psql("SELECT count(*) FROM sale WHERE id = 's8'"), "0")
