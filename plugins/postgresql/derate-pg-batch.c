@@ -236,7 +236,7 @@ may_run (DeratePgConnection *self, DeratePgBatch *batch, gboolean is_atomic, GEr
 static void
 begin (DeratePgConnection *self,
        DeratePgBatch *batch,
-       gboolean is_atomic,
+       DeratePgBatchFlags flags,
        DeratePgOperation operation)
 {
   guint n = batch->calls->len;
@@ -245,7 +245,7 @@ begin (DeratePgConnection *self,
   self->run.operation = operation;
   self->run.text =
       g_strdup_printf ("batch of %u: %.800s", n, n > 0 ? (char *)batch->texts->pdata[0] : "");
-  derate_pg_run_begin_batch (self, (DeratePgCall *)(gpointer)batch->calls->data, n, is_atomic);
+  derate_pg_run_begin_batch (self, (DeratePgCall *)(gpointer)batch->calls->data, n, flags);
 }
 
 typedef struct
@@ -290,7 +290,7 @@ derate_pg_connection_start_batch (DeratePgConnection *self,
   start->is_atomic = is_atomic;
   start->func = func;
   start->data = data;
-  begin (self, batch, is_atomic, operation);
+  begin (self, batch, flags, operation);
   derate_pg_query_launch (self, cancellable, start_done, start);
 }
 
@@ -407,7 +407,7 @@ derate_pg_connection_run (DeratePgConnection *connection,
       !may_run (connection, batch, is_atomic, error))
     return FALSE;
   keep = derate_pg_batch_ref (batch);
-  begin (connection, batch, is_atomic, operation_of (connection, flags));
+  begin (connection, batch, flags, operation_of (connection, flags));
   derate_pg_sync_end (connection, cancellable, &result, &why);
   why = settle (batch, is_atomic, why);
   if (why != NULL)

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
  * DeratePgBatchFlags:
  * @DERATE_PG_BATCH_NONE: each statement is a transaction of its own
  * @DERATE_PG_BATCH_ATOMIC: all of them are one: they are done together or not at all
+ * @DERATE_PG_BATCH_READ_ONLY: that one may change nothing
  *
  * How the statements of a batch belong together.
  *
@@ -18,6 +19,7 @@ typedef enum /*< flags >*/
 {
   DERATE_PG_BATCH_NONE = 0,
   DERATE_PG_BATCH_ATOMIC = 1 << 0,
+  DERATE_PG_BATCH_READ_ONLY = 1 << 1,
 } DeratePgBatchFlags;
 
 #define DERATE_TYPE_PG_BATCH (derate_pg_batch_get_type ())

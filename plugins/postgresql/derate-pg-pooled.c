@@ -48,6 +48,12 @@ derate_pg_connection_needs_reset (DeratePgConnection *self)
 }
 
 gboolean
+derate_pg_connection_is_in_working_transaction (DeratePgConnection *self)
+{
+  return self->pg != NULL && PQtransactionStatus (self->pg) == PQTRANS_INTRANS;
+}
+
+gboolean
 derate_pg_connection_saw_read_only (DeratePgConnection *self)
 {
   gboolean saw = self->saw_read_only;

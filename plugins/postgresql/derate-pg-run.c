@@ -61,7 +61,7 @@ void
 derate_pg_run_begin_batch (DeratePgConnection *self,
                            DeratePgCall *calls,
                            guint n_calls,
-                           gboolean is_atomic)
+                           DeratePgBatchFlags flags)
 {
   for (guint i = 0; i < n_calls; i++)
     {
@@ -69,7 +69,8 @@ derate_pg_run_begin_batch (DeratePgConnection *self,
       calls[i].is_due = TRUE;
     }
   begin (self, calls, n_calls);
-  self->run.is_atomic = is_atomic;
+  self->run.is_atomic = (flags & DERATE_PG_BATCH_ATOMIC) != 0;
+  self->run.is_read_only = (flags & DERATE_PG_BATCH_READ_ONLY) != 0;
 }
 
 /* The statement may have been found among those that are kept. */

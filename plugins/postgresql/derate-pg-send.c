@@ -181,7 +181,7 @@ derate_pg_send_some (DeratePgConnection *self)
   if (run->n_sent == 0 && (run->is_atomic || run->n_calls > 1))
     state = enter_pipeline (self);
   if (state == DERATE_PG_RUN_GOES_ON && run->is_atomic && run->n_sent == 0)
-    state = send_word (self, DERATE_PG_SENT_FRAME, "BEGIN");
+    state = send_word (self, DERATE_PG_SENT_FRAME, run->is_read_only ? "BEGIN READ ONLY" : "BEGIN");
   for (guint n = 0; n < MAX_AT_ONCE && run->next < run->n_calls && is_good; n++)
     {
       if (state == DERATE_PG_RUN_GOES_ON && run->calls[run->next].is_due)

@@ -73,6 +73,7 @@ typedef struct
   guint next;        /* to send */
   gboolean is_unsent; /* there is one */
   gboolean is_atomic;
+  gboolean is_read_only; /* the same */
   gboolean is_piped;
   gboolean is_second; /* the pass with what was stale */
   gboolean is_undone; /* the transaction was rolled back by a statement of ours */
@@ -167,7 +168,7 @@ void derate_pg_run_begin (DeratePgConnection *self,
 void derate_pg_run_begin_batch (DeratePgConnection *self,
                                 DeratePgCall       *calls,
                                 guint               n_calls,
-                                gboolean            is_atomic);
+                                DeratePgBatchFlags  flags);
 void derate_pg_run_keep_sql (DeratePgConnection *self);
 
 /* Writes what can be written without waiting; @is_unsent where there is more. */

@@ -13,3 +13,4 @@
 #include <derate-pg-pool-attach.h>
 #include <derate-pg-pool.h>
 #include <derate-pg-result.h>
+#include <derate-pg-transaction.h>
