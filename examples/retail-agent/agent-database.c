@@ -49,23 +49,6 @@ agent_database_new (DerateCore *core, GError **error)
   return g_steal_pointer (&pool);
 }
 
-AgentOperation *
-agent_operation_new (const AgentStatement *statement, GVariant *parameters)
-{
-  AgentOperation *operation = g_new0 (AgentOperation, 1);
-
-  operation->statement = statement;
-  operation->parameters = parameters;
-  return operation;
-}
-
-void
-agent_operation_free (AgentOperation *operation)
-{
-  g_variant_unref (operation->parameters);
-  g_free (operation);
-}
-
 static void
 question_free (gpointer data)
 {

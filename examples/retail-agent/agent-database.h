@@ -4,26 +4,11 @@
 #include <derate-postgresql.h>
 #include <derate.h>
 
-#include "agent-statement.h"
-
 G_BEGIN_DECLS
 
 /* The shop's pool, as a part of @core. */
 DeratePgPool *agent_database_new (DerateCore *core,
                                   GError    **error);
-
-/* What is asked: a statement and the values of its parameters. */
-typedef struct
-{
-  const AgentStatement *statement;
-  GVariant *parameters;
-} AgentOperation;
-
-/* Takes @parameters. */
-AgentOperation *agent_operation_new (const AgentStatement *statement,
-                                     GVariant             *parameters);
-void agent_operation_free (AgentOperation *operation);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (AgentOperation, agent_operation_free)
 
 /* Each of these sends what it is given through @policy; derate_policy_call_finish () has the
  * answer. */
@@ -48,12 +33,11 @@ void agent_database_write (DeratePgPool       *pool,
                            GAsyncReadyCallback callback,
                            gpointer            data);
 
-/* All of @operations (element-type AgentOperation) or nothing. An `at`: how many rows each
- * changed. */
+/* All of @batch or nothing. An `at`: how many rows each changed. */
 void agent_database_transact (DeratePgPool       *pool,
                               DeratePolicy       *policy,
                               DerateRequest      *request,
-                              GPtrArray          *operations,
+                              DeratePgBatch      *batch,
                               GAsyncReadyCallback callback,
                               gpointer            data);
 

@@ -38,14 +38,13 @@ get_member (JsonNode *node, const char *name)
 }
 
 /* One {statement, parameters}. */
-static AgentOperation *
-read_operation (Agent *agent, JsonNode *node, GError **error)
+static const AgentStatement *
+read_operation (Agent *agent, JsonNode *node, GVariant **bound, GError **error)
 {
   g_autoptr (JsonObject) none = json_object_new ();
   JsonNode *parameters = get_member (node, "parameters");
   const AgentStatement *statement;
   const char *name = NULL;
-  GVariant *bound;
 
   if (JSON_NODE_HOLDS_OBJECT (node))
     name = agent_json_get_text (json_node_get_object (node), "statement");
@@ -58,30 +57,30 @@ read_operation (Agent *agent, JsonNode *node, GError **error)
   statement = agent_find_statement (agent, name, TRUE, error);
   if (statement == NULL)
     return NULL;
-  bound =
+  *bound =
       agent_statement_bind (statement,
                             parameters != NULL ? json_node_get_object (parameters) : none, error);
-  return bound != NULL ? agent_operation_new (statement, bound) : NULL;
+  return *bound != NULL ? statement : NULL;
 }
 
 static void
 write_one (Agent *agent, SoupServerMessage *message, JsonNode *body, GError **error)
 {
-  g_autoptr (AgentOperation) operation = read_operation (agent, body, error);
+  g_autoptr (GVariant) parameters = NULL;
   g_autoptr (DerateRequest) request = NULL;
+  const AgentStatement *statement = read_operation (agent, body, &parameters, error);
 
-  if (operation == NULL || agent_refuse_in_emergency (agent, message))
+  if (statement == NULL || agent_refuse_in_emergency (agent, message))
     return;
   request = agent_make_request (message, DERATE_REQUEST_NONE, NULL);
-  agent_database_write (agent->database, agent->writes, request, operation->statement->sql,
-                        operation->parameters, on_written, agent_exchange_new (agent, message));
+  agent_database_write (agent->database, agent->writes, request, statement->sql, parameters,
+                        on_written, agent_exchange_new (agent, message));
 }
 
-static GPtrArray *
+static DeratePgBatch *
 read_operations (Agent *agent, JsonNode *body, GError **error)
 {
-  g_autoptr (GPtrArray) read =
-      g_ptr_array_new_with_free_func ((GDestroyNotify)agent_operation_free);
+  g_autoptr (DeratePgBatch) batch = derate_pg_batch_new ();
   JsonNode *node = get_member (body, "operations");
   JsonArray *operations =
       node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
@@ -97,29 +96,30 @@ read_operations (Agent *agent, JsonNode *body, GError **error)
     }
   for (guint i = 0; i < n; i++)
     {
-      AgentOperation *operation =
-          read_operation (agent, json_array_get_element (operations, i), error);
+      g_autoptr (GVariant) parameters = NULL;
+      const AgentStatement *statement =
+          read_operation (agent, json_array_get_element (operations, i), &parameters, error);
 
-      if (operation == NULL)
+      if (statement == NULL)
         {
           g_prefix_error (error, "operation %u: ", i + 1);
           return NULL;
         }
-      g_ptr_array_add (read, operation);
+      derate_pg_batch_add (batch, statement->sql, parameters);
     }
-  return g_steal_pointer (&read);
+  return g_steal_pointer (&batch);
 }
 
 static void
 write_all (Agent *agent, SoupServerMessage *message, JsonNode *body, GError **error)
 {
-  g_autoptr (GPtrArray) operations = read_operations (agent, body, error);
+  g_autoptr (DeratePgBatch) batch = read_operations (agent, body, error);
   g_autoptr (DerateRequest) request = NULL;
 
-  if (operations == NULL || agent_refuse_in_emergency (agent, message))
+  if (batch == NULL || agent_refuse_in_emergency (agent, message))
     return;
   request = agent_make_request (message, DERATE_REQUEST_NONE, NULL);
-  agent_database_transact (agent->database, agent->writes, request, operations, on_written,
+  agent_database_transact (agent->database, agent->writes, request, batch, on_written,
                            agent_exchange_new (agent, message));
 }
 

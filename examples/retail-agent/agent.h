@@ -6,6 +6,7 @@
 
 #include "agent-ai.h"
 #include "agent-database.h"
+#include "agent-statement.h"
 
 G_BEGIN_DECLS
 

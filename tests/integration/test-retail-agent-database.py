@@ -296,13 +296,15 @@ class DatabaseTest(unittest.TestCase):
         def count(operation, status="ok"):
             return self.world.metric("db_queries_total", pool="database", operation=operation,
                                      status=status)
-        before = [count("read"), count("write"), count("write", "error")]
+        before = [count("read"), count("write"), count("transaction"), count("write", "error")]
         self.read("product", id=1)
         self.world.price(1)
         self.write("take-stock", id=60, quantity=1)
         self.write("take-stock", id=60, quantity=9999)
-        self.assertEqual([count("read"), count("write"), count("write", "error")],
-                         [before[0] + 2, before[1] + 1, before[2] + 1])
+        self.sell("s3", 60)
+        self.assertEqual([count("read"), count("write"), count("transaction"),
+                          count("write", "error")],
+                         [before[0] + 2, before[1] + 1, before[2] + 1, before[3] + 1])
         self.assertEqual(self.world.metric("db_write_mode", pool="database"), 1)
         self.assertGreater(self.world.metric("db_pool_size", pool="database", status="current"), 0)
 
