@@ -139,8 +139,7 @@ test_rolled_back (void)
       pg_execute (servers, "truncate item");
       derate_pg_batch_add (batch, "insert into item values (1)", NULL);
       derate_pg_batch_add (batch, cases[i / 2].sql,
-                           parameters != NULL ? g_variant_parse (NULL, parameters, NULL, NULL, NULL)
-                                              : NULL);
+                           parameters != NULL ? g_variant_new_parsed (parameters) : NULL);
       derate_pg_batch_add (batch, "insert into item values (3)", NULL);
       g_assert_false (run (connection, batch, DERATE_PG_BATCH_ATOMIC, i % 2, &error));
       g_test_message ("%s", error->message);
