@@ -44,8 +44,7 @@ agent_database_new (DerateCore *core, GError **error)
   if (!derate_pg_pool_attach (pool, core, "database", error) || !teach_breaker (core, error))
     return NULL;
   /* It stands in the pipelines, around their limit of time: nothing is counted twice. */
-  if (g_object_class_find_property (G_OBJECT_GET_CLASS (pool), "breaker") != NULL)
-    g_object_set (pool, "breaker", NULL, NULL);
+  g_object_set (pool, "breaker", NULL, NULL);
   return g_steal_pointer (&pool);
 }
 

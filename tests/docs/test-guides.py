@@ -60,7 +60,7 @@ main (void)
   return 0;
 }
 """
-NO_SETTINGS = {"name", "uri", "password", "clock", "write-mode"}
+NO_SETTINGS = {"name", "uri", "password", "clock", "breaker", "write-mode"}
 UNITS = {"ms": 1000, "s": 1000000, "min": 60000000}
 
 
