@@ -133,6 +133,31 @@ test_pause_keeps_time (void)
   pg_world_end (pool);
 }
 
+/* Attempts to connect that have failed are not made again meanwhile, and do not keep the pool
+ * thread busy. */
+static void
+test_pause_failing (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  DeratePgPool *pool = pg_world_pool_at ("postgresql://127.0.0.1:1/shop?user=derate", "min-size", 1,
+                                         "clock", clock, NULL);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (PgCaller) caller = pg_caller_new (pool, cancellable);
+  guint64 failed;
+
+  pg_world_until (pg_world_stats (pool).failed > 0);
+  derate_pg_pool_pause (pool);
+  failed = pg_world_stats (pool).failed;
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 60 * S);
+  g_assert_cmpuint (pg_world_stats (pool).failed, ==, failed);
+  derate_pg_pool_resume (pool);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 0);
+  pg_world_until (pg_world_stats (pool).failed > failed);
+  g_cancellable_cancel (cancellable);
+  pg_world_until (pg_caller_is_done (caller));
+  pg_world_end (pool);
+}
+
 /* Not paused, there are others in their place. */
 static void
 test_drain (void)
@@ -220,6 +245,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/open/cancelled", test_open_cancelled);
   g_test_add_func ("/pool/behaviour/21-pause-and-drain", test_pause);
   g_test_add_func ("/pool/pause/keeps-time", test_pause_keeps_time);
+  g_test_add_func ("/pool/pause/failing", test_pause_failing);
   g_test_add_func ("/pool/drain", test_drain);
   g_test_add_func ("/pool/behaviour/22-resize", test_resize);
 

@@ -503,12 +503,21 @@ test_auto_size (void)
   g_assert_cmpint (advance_until_limit (pool, clock, 2, 120 * S), >=, 25 * S);
   pg_world_until (pg_world_stats (pool).total == 2);
 
-  /* The server has the last word. */
+  /* The server has the last word, for a while. */
   test_proxy_deny (proxy, "53300", "sorry, too many clients already");
   take_all (pool, leases, 2);
   callers[0] = pg_caller_new (pool, none);
-  advance_until_limit (pool, clock, 3, S);
-  advance_until_limit (pool, clock, 2, S);
+  for (guint i = 0; i < 40; i++)
+    {
+      derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 100 * MS);
+      pg_world_until (pg_world_stats (pool).connecting == 0);
+    }
+  g_assert_cmpuint (pg_world_stats (pool).limit, ==, 2);
+  g_assert_cmpuint (pg_world_stats (pool).failed, ==, 1);
+  test_proxy_deny (proxy, NULL, NULL);
+  advance_until_limit (pool, clock, 3, 10 * S);
+  pg_world_until (pg_caller_is_done (callers[0]));
+  g_assert_no_error (callers[0]->error);
   give_all (leases, 2);
   pg_caller_free (callers[0]);
   pg_world_end (pool);

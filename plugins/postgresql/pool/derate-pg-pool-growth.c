@@ -275,7 +275,9 @@ derate_pg_growth_next (DeratePgPool *pool, gint64 now)
   DeratePgGrowth *growth = &pool->growth;
   gint64 next = DERATE_CLOCK_NEVER;
 
+  /* One that is due was made in this turn, unless there is no room: who makes room kicks. */
   if (growth->error != NULL && growth->n_connecting == 0 && may_connect (pool) &&
+      now < growth->retry_at &&
       (pool->waiters.head != NULL || derate_pg_pool_count_alive (pool) < pool->min))
     next = growth->retry_at;
   for (guint i = 0; i < pool->n_slots; i++)

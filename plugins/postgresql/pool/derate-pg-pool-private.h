@@ -88,6 +88,7 @@ typedef struct
   gint64 next;      /* its end; NEVER while there is nothing to look at */
   GTimeSpan waited; /* in it, by all who wait no longer */
   guint n_calm;     /* periods in which hardly anything was in use */
+  gint64 believed_until; /* the server said that it has no room for more */
 } DeratePgSizing;
 
 struct _DeratePgPool

@@ -14,6 +14,9 @@
 #define CALM_PERIOD (1 * G_TIME_SPAN_SECOND)
 #define N_CALM 5
 
+/* For how long it is believed that the server has no room. */
+#define BELIEF (5 * G_TIME_SPAN_SECOND)
+
 static guint
 get_least (DeratePgPool *pool)
 {
@@ -64,6 +67,7 @@ derate_pg_sizing_refused (DeratePgPool *pool, const GError *error)
       !g_error_matches (error, DERATE_PG_ERROR, DERATE_PG_ERROR_TOO_MANY_CONNECTIONS))
     return;
   pool->sizing.limit = derate_pg_pool_count_alive (pool) - pool->growth.n_connecting;
+  pool->sizing.believed_until = derate_pg_pool_now (pool) + BELIEF;
   derate_pg_sizing_clamp (pool);
 }
 
@@ -84,9 +88,9 @@ sum_waited (DeratePgPool *pool, gint64 now)
 
 /* Whether all that it may have is there. Until then the waiting does not say that it is too few. */
 static gboolean
-is_full (DeratePgPool *pool)
+is_full (DeratePgPool *pool, gint64 now)
 {
-  return !derate_pg_pool_is_paused (pool) && pool->growth.error == NULL &&
+  return !derate_pg_pool_is_paused (pool) && now >= pool->sizing.believed_until &&
          derate_pg_pool_count_alive (pool) - pool->growth.n_connecting >= pool->sizing.limit;
 }
 
@@ -101,7 +105,7 @@ end_period (DeratePgPool *pool, gint64 now)
   sizing->n_calm++;
   if (waited > 0 || counts[DERATE_PG_SLOT_BUSY] * 2 >= sizing->limit)
     sizing->n_calm = 0;
-  if (waited * 2 >= now - sizing->began && is_full (pool))
+  if (waited * 2 >= now - sizing->began && is_full (pool, now))
     sizing->limit += (sizing->limit + 1) / 2;
   else if (sizing->n_calm >= N_CALM)
     {
