@@ -117,6 +117,15 @@ void derate_pg_connection_set_operation (DeratePgConnection *connection,
 void derate_pg_connection_set_clock (DeratePgConnection *connection,
                                      DerateClock        *clock);
 
+/* Called for each notification, in the middle of what the session does: it only takes note. */
+typedef void (*DeratePgNotifyFunc) (const char *channel,
+                                    const char *payload,
+                                    int         pid,
+                                    gpointer    data);
+void derate_pg_connection_set_notify_func (DeratePgConnection *connection,
+                                           DeratePgNotifyFunc  func,
+                                           gpointer            data);
+
 /* How many statements are kept prepared; 0 for none. */
 void derate_pg_connection_set_statement_cache (DeratePgConnection *connection,
                                                guint               size);

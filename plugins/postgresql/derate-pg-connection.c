@@ -145,7 +145,7 @@ derate_pg_connection_is_usable (DeratePgConnection *connection)
           derate_pg_connection_finish (connection);
           return FALSE;
         }
-      derate_pg_connection_drop_notifications (connection);
+      derate_pg_connection_take_notifications (connection);
     }
   if (connection->fatal != NULL || PQstatus (connection->pg) == CONNECTION_BAD)
     derate_pg_connection_finish (connection);
@@ -154,14 +154,28 @@ derate_pg_connection_is_usable (DeratePgConnection *connection)
   return connection->pg != NULL;
 }
 
-/* Nobody listens for them here. */
 void
-derate_pg_connection_drop_notifications (DeratePgConnection *self)
+derate_pg_connection_set_notify_func (DeratePgConnection *self,
+                                      DeratePgNotifyFunc func,
+                                      gpointer data)
+{
+  self->notify = func;
+  self->notify_data = data;
+}
+
+/* Where nobody listens they are dropped. */
+void
+derate_pg_connection_take_notifications (DeratePgConnection *self)
 {
   PGnotify *notification;
 
   while ((notification = PQnotifies (self->pg)) != NULL)
-    PQfreemem (notification);
+    {
+      if (self->notify != NULL)
+        self->notify (notification->relname, notification->extra, notification->be_pid,
+                      self->notify_data);
+      PQfreemem (notification);
+    }
 }
 
 static gboolean

@@ -126,7 +126,10 @@ derate_pg_run_end (DeratePgConnection *self,
 
   *result = NULL;
   if (state == DERATE_PG_RUN_ENDED)
-    look_at_role_at_times (self, now);
+    {
+      derate_pg_connection_take_notifications (self);
+      look_at_role_at_times (self, now);
+    }
   else if (self->is_pooled &&
            (state == DERATE_PG_RUN_CANCELLED || state == DERATE_PG_RUN_TIMED_OUT))
     self->is_abandoned = TRUE;

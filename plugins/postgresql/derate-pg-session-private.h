@@ -127,6 +127,8 @@ struct _DeratePgConnection
   gboolean was_read_only;
   gboolean saw_read_only;
   gint64 roles_seen; /* when the reported parameters were last looked at */
+  DeratePgNotifyFunc notify; /* NULL: nobody listens */
+  gpointer notify_data;
   DeratePgStatements *statements; /* NULL: none are prepared */
   DeratePgRun run;
   DeratePgDrain *drain;
@@ -141,7 +143,7 @@ gboolean derate_pg_connection_may_start (DeratePgConnection *self,
 /* Ends the session; off the thread where it may have much to free. */
 void derate_pg_connection_finish (DeratePgConnection *self);
 void derate_pg_connection_look_at_role (DeratePgConnection *self);
-void derate_pg_connection_drop_notifications (DeratePgConnection *self);
+void derate_pg_connection_take_notifications (DeratePgConnection *self);
 
 /* derate-pg-send.c */
 

@@ -66,6 +66,9 @@ const char *derate_pg_route_judge (const DeratePgRoute *route,
                                    PGconn              *pg,
                                    const char         **asked);
 
+/* Overwrites the text before freeing it. */
+void derate_pg_secret_free (char *secret);
+
 /* PQconnectStartParams () */
 PGconn *derate_pg_route_start (const DeratePgRoute  *route,
                                const DeratePgTarget *target);

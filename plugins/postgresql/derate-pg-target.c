@@ -246,6 +246,14 @@ derate_pg_route_parse (const char *uri, const char *password, GError **error)
 }
 
 void
+derate_pg_secret_free (char *secret)
+{
+  if (secret != NULL)
+    explicit_bzero (secret, strlen (secret));
+  g_free (secret);
+}
+
+void
 derate_pg_route_free (DeratePgRoute *route)
 {
   for (guint i = 0; i < route->values->len; i++)

@@ -10,6 +10,7 @@
 #include <derate-pg-error.h>
 #include <derate-pg-exec.h>
 #include <derate-pg-lease.h>
+#include <derate-pg-listener.h>
 #include <derate-pg-pool-attach.h>
 #include <derate-pg-pool.h>
 #include <derate-pg-result.h>
