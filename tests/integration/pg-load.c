@@ -84,7 +84,8 @@ start_one (PgLoad *load)
   if (load->is_over)
     load->n_running--;
   else
-    derate_pg_pool_query_async (load->pool, READ, load->sql, load->parameters, NULL, on_answer,
+    /* A read would be asked once more where its session died. */
+    derate_pg_pool_query_async (load->pool, WRITE, load->sql, load->parameters, NULL, on_answer,
                                 load);
 }
 

@@ -110,14 +110,15 @@ kill_sessions (PGconn *by)
   return n;
 }
 
-/* Takes every session that the server has to give, those of the pool as well. */
+/* Takes every session that the server has to give, those of the pool as well. One that was killed
+ * keeps its room for a moment. */
 static void
 fill_up (void)
 {
-  gboolean is_full = FALSE;
+  guint n_full = 0;
 
   fillers = g_ptr_array_new_with_free_func ((GDestroyNotify)PQfinish);
-  while (!is_full)
+  while (n_full < 5)
     {
       PGconn *filler = PQconnectdb (pg_world_get_uri ());
 
@@ -126,7 +127,8 @@ fill_up (void)
       else
         {
           PQfinish (filler);
-          is_full = kill_sessions (g_ptr_array_index (fillers, 0)) == 0;
+          n_full = kill_sessions (g_ptr_array_index (fillers, 0)) == 0 ? n_full + 1 : 0;
+          g_usleep (20 * MS);
         }
     }
 }
