@@ -192,13 +192,15 @@ test_silent_peer (void)
 
   pg_world_acquire (pool, &lease);
   run (&lease, "begin");
-  test_proxy_end (proxy, TEST_PROXY_HALF_OPEN);
+  test_proxy_freeze (proxy);
   start = g_get_monotonic_time ();
   g_assert_true (derate_pg_lease_release (&lease, NULL));
   g_assert_cmpint (g_get_monotonic_time () - start, <, 10 * MS);
-  pg_world_acquire (pool, &lease);
+  pg_world_until (pg_world_stats (pool).connecting == 1);
   g_assert_cmpint (g_get_monotonic_time () - start, >=, 150 * MS);
   g_assert_cmpint (g_get_monotonic_time () - start, <, 250 * MS);
+  test_proxy_thaw (proxy);
+  pg_world_acquire (pool, &lease);
   derate_pg_lease_clear (&lease);
   pg_world_end (pool);
 }

@@ -24,7 +24,9 @@ enum
 #define GATE_GIVE (GATE_CLOSED | GATE_WAITERS | GATE_FULL_RESET)
 
 #define MAX_SLOTS 1024
-#define SWEEP_PERIOD (40 * G_TIME_SPAN_MILLISECOND)
+
+/* Between two looks for idle sessions that are not watched; a session is at its second. */
+#define SWEEP_PERIOD (25 * G_TIME_SPAN_MILLISECOND)
 
 typedef struct _DeratePgWaiter DeratePgWaiter;
 
