@@ -21,6 +21,7 @@ import npm
 BENCH = checkout.ROOT / "tests" / "bench"
 BUILD = checkout.ROOT / "build" / "bench"
 KEPT = BENCH / "instructions.tsv"
+RIVAL = "pgxpool"  # of the budgets about peers, where it is there
 COLUMNS = ("name", "threads", "ns", "insn", "floor", "floor_ns", "ratio", "peer", "peer_ns")
 
 
@@ -162,6 +163,10 @@ class Row:
     def ratio(self):
         return self.ns / self.floor_ns if self.floor_ns else None
 
+    def rival(self):
+        """The peer that a budget is about: the one it names, else the fastest."""
+        return next((pair for pair in self.peers if pair[1] == RIVAL), self.peers[0])
+
     def judge(self, single):
         """The budget with what became of it. @single is the same row of one thread."""
         alone = single is self or single is None
@@ -174,7 +179,8 @@ class Row:
         elif alone and self.max_ns:
             value, limit, what = self.ns, self.max_ns, "ns"
         elif self.peers and self.min_peer:
-            value, limit, what = self.ns / self.peers[0][0], 1 / self.min_peer, "x the peer"
+            peer_ns, peer = self.rival()
+            value, limit, what = self.ns / peer_ns, 1 / self.min_peer, f"x {peer}"
         else:
             return
         self.over = value > limit

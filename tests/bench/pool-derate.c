@@ -63,9 +63,9 @@ select_one (gpointer state)
   g_assert_no_error (error);
 }
 
-/* As many independent statements as libpq's pipeline is given at once. */
+/* As many statements as libpq's pipeline is given at once. */
 static void
-select_in_pipeline (gpointer state)
+run_batch (DeratePgPool *pool, DeratePgBatchFlags flags)
 {
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
   g_autoptr (DeratePgBatch) batch = derate_pg_batch_new ();
@@ -73,10 +73,21 @@ select_in_pipeline (gpointer state)
 
   for (guint i = 0; i < POOL_BATCH; i++)
     derate_pg_batch_add (batch, "SELECT 1", NULL);
-  if (derate_pg_pool_acquire (state, DERATE_PG_ACCESS_READ, NULL, &lease, NULL, &error))
-    derate_pg_connection_run (derate_pg_lease_get_connection (&lease), batch, DERATE_PG_BATCH_NONE,
-                              NULL, &error);
+  if (derate_pg_pool_acquire (pool, DERATE_PG_ACCESS_READ, NULL, &lease, NULL, &error))
+    derate_pg_connection_run (derate_pg_lease_get_connection (&lease), batch, flags, NULL, &error);
   g_assert_no_error (error);
+}
+
+static void
+select_in_pipeline (gpointer state)
+{
+  run_batch (state, DERATE_PG_BATCH_ATOMIC);
+}
+
+static void
+select_each_in_pipeline (gpointer state)
+{
+  run_batch (state, DERATE_PG_BATCH_NONE);
 }
 
 /* Callers that take turns in one loop. */
@@ -180,6 +191,7 @@ measure (gpointer self, const char *what, guint callers, guint ms, PoolSample *s
     { "checkout", { begin, check_out, end, FALSE }, 1 },
     { "select1", { begin, select_one, end, TRUE }, 1 },
     { "select1-pipeline", { begin, select_in_pipeline, end, TRUE }, POOL_BATCH },
+    { "select1-pipeline-each", { begin, select_each_in_pipeline, end, TRUE }, POOL_BATCH },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (works); i++)

@@ -60,28 +60,50 @@ connect_each (gpointer state)
   PQfinish (pg);
 }
 
-/* POOL_BATCH statements and one wait. */
 static void
-select_in_pipeline (gpointer state)
+sync_pipeline (PGconn *pg)
 {
-  PGconn *pg = state;
-
-  if (PQenterPipelineMode (pg) == 0)
-    g_error ("libpq: %s", PQerrorMessage (pg));
-  for (guint i = 0; i < POOL_BATCH; i++)
-    if (PQsendQueryPrepared (pg, "one", 0, NULL, NULL, NULL, 0) == 0)
-      g_error ("libpq: %s", PQerrorMessage (pg));
   if (PQpipelineSync (pg) == 0)
     g_error ("libpq: %s", PQerrorMessage (pg));
-  for (guint i = 0; i < POOL_BATCH; i++)
+}
+
+/* POOL_BATCH statements and one wait; what stands between two synchronisations is one transaction.
+ */
+static void
+run_pipeline (PGconn *pg, guint statements_a_sync)
+{
+  if (PQenterPipelineMode (pg) == 0)
+    g_error ("libpq: %s", PQerrorMessage (pg));
+  for (guint i = 1; i <= POOL_BATCH; i++)
+    {
+      if (PQsendQueryPrepared (pg, "one", 0, NULL, NULL, NULL, 0) == 0)
+        g_error ("libpq: %s", PQerrorMessage (pg));
+      if (i % statements_a_sync == 0)
+        sync_pipeline (pg);
+    }
+  for (guint i = 1; i <= POOL_BATCH; i++)
     {
       must (pg, PQgetResult (pg));
       if (PQgetResult (pg) != NULL)
         g_error ("libpq: a second result");
+      if (i % statements_a_sync == 0)
+        PQclear (PQgetResult (pg));
     }
-  PQclear (PQgetResult (pg));
   if (PQexitPipelineMode (pg) == 0)
     g_error ("libpq: %s", PQerrorMessage (pg));
+}
+
+static void
+select_in_pipeline (gpointer state)
+{
+  run_pipeline (state, POOL_BATCH);
+}
+
+/* Each by itself: the error of one leaves the others alone. */
+static void
+select_each_in_pipeline (gpointer state)
+{
+  run_pipeline (state, 1);
 }
 
 static gpointer
@@ -106,6 +128,7 @@ measure (gpointer self, const char *what, guint callers, guint ms, PoolSample *s
   } works[] = {
     { "select1", { begin, select_one, end, TRUE }, 1 },
     { "select1-pipeline", { begin, select_in_pipeline, end, TRUE }, POOL_BATCH },
+    { "select1-pipeline-each", { begin, select_each_in_pipeline, end, TRUE }, POOL_BATCH },
     { "connect-each", { begin_nothing, connect_each, end_nothing, TRUE }, 1 },
   };
 
