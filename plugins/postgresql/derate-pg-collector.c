@@ -21,6 +21,7 @@ typedef struct
   DeratePgMeter *meter;
   DeratePgPool *pool; /* NULL once gone */
   DeratePgPoolStats stats;
+  guint in_use; /* no caller may have them now, whoever they are busy for */
 } Snapshot;
 
 /**
@@ -53,12 +54,13 @@ write_gauges (DerateMetricsWriter *writer, const GArray *snapshots)
     gsize offset;
   } gauges[] = {
     { "db_pool_size", "Sessions a pool keeps, may have, and has.", "min", size_labels,
-      G_STRUCT_OFFSET (DeratePgPoolStats, min) },
-    { NULL, NULL, "max", NULL, G_STRUCT_OFFSET (DeratePgPoolStats, max) },
-    { NULL, NULL, "current", NULL, G_STRUCT_OFFSET (DeratePgPoolStats, total) },
-    { "db_pool_connections", "Sessions of a pool that are free, and that somebody has.",
-      "available", state_labels, G_STRUCT_OFFSET (DeratePgPoolStats, idle) },
-    { NULL, NULL, "in_use", NULL, G_STRUCT_OFFSET (DeratePgPoolStats, busy) },
+      G_STRUCT_OFFSET (Snapshot, stats.min) },
+    { NULL, NULL, "max", NULL, G_STRUCT_OFFSET (Snapshot, stats.max) },
+    { NULL, NULL, "current", NULL, G_STRUCT_OFFSET (Snapshot, stats.total) },
+    { "db_pool_connections",
+      "Sessions of a pool that are free, and that are not: lent, or still busy after their holder.",
+      "available", state_labels, G_STRUCT_OFFSET (Snapshot, stats.idle) },
+    { NULL, NULL, "in_use", NULL, G_STRUCT_OFFSET (Snapshot, in_use) },
   };
   gboolean writes = FALSE;
 
@@ -76,8 +78,7 @@ write_gauges (DerateMetricsWriter *writer, const GArray *snapshots)
 
           if (snapshot->pool != NULL)
             derate_metrics_writer_sample (writer, values,
-                                          G_STRUCT_MEMBER (guint, &snapshot->stats,
-                                                           gauges[g].offset));
+                                          G_STRUCT_MEMBER (guint, snapshot, gauges[g].offset));
         }
     }
 }
@@ -198,8 +199,10 @@ take_snapshots (DeratePgCollector *self)
     {
       Snapshot *snapshot = &g_array_index (snapshots, Snapshot, i);
 
-      if (snapshot->pool != NULL)
-        derate_pg_pool_get_stats (snapshot->pool, &snapshot->stats);
+      if (snapshot->pool == NULL)
+        continue;
+      derate_pg_pool_get_stats (snapshot->pool, &snapshot->stats);
+      snapshot->in_use = snapshot->stats.total - snapshot->stats.idle - snapshot->stats.connecting;
     }
   return snapshots;
 }

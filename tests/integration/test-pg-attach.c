@@ -96,6 +96,43 @@ test_metrics (Fixture *f, gconstpointer data)
   g_assert_nonnull (strstr (after, "db_queries_total{"));
 }
 
+static void
+take_result (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(GAsyncResult **)data = g_object_ref (result);
+}
+
+/* Its caller has gone, and nobody else can have it. */
+static void
+test_metrics_draining (Fixture *f, gconstpointer data)
+{
+  DeratePgPool *pool = attach (f, FALSE);
+  g_autofree char *in_use =
+      g_strdup_printf ("db_pool_connections{pool=\"%s\",state=\"in_use\"} 1\n",
+                       derate_pg_pool_get_name (pool));
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  DeratePgPoolStats stats;
+
+  pg_world_acquire (pool, &lease);
+  derate_pg_lease_release (&lease, NULL);
+  derate_pg_pool_query_async (pool, DERATE_PG_ACCESS_READ, "SELECT pg_sleep (60)", NULL,
+                              cancellable, take_result, &result);
+  g_cancellable_cancel (cancellable);
+  pg_world_until (result != NULL);
+  g_assert_null (derate_pg_pool_query_finish (pool, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  derate_pg_pool_get_stats (pool, &stats);
+  g_assert_cmpuint (stats.busy, ==, 0);
+  text = derate_metrics_registry_render (derate_core_get_metrics (f->core));
+  g_assert_nonnull (strstr (text, in_use));
+  g_clear_object (&result);
+  pg_world_end (pool);
+}
+
 /* The clock stands in the middle of a check interval. */
 static void
 wait_in_vain (Fixture *f, DeratePgPool *pool)
@@ -271,6 +308,7 @@ main (int argc, char **argv)
   g_free (pg_world_ask ("insert into only_one values (1)"));
 #define ADD(name, func) g_test_add ("/pg-attach/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("refused", test_refused);
+  ADD ("metrics-draining", test_metrics_draining);
   ADD ("metrics", test_metrics);
   ADD ("overloaded", test_overloaded);
   ADD ("read-only", test_read_only);
