@@ -137,7 +137,9 @@ class BenchTest(unittest.TestCase):
         row = self.row(1, 13, peer=8)
         self.assertEqual(self.judged(row), (False, ""))
         row.peers = [(100.0, "fast"), (200.0, "slow")]
-        self.assertEqual(self.judged(row), (True, "0.13 <= 0.125 x the peer"))
+        self.assertEqual(self.judged(row), (True, "0.13 <= 0.125 x fast"))
+        row.peers.append((400.0, bench.RIVAL))
+        self.assertEqual(self.judged(row), (False, f"0.03 <= 0.125 x {bench.RIVAL}"))
 
     def test_columns(self):
         row = self.row(1, 20)
