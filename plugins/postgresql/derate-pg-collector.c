@@ -201,7 +201,7 @@ take_snapshots (DeratePgCollector *self)
 
       if (snapshot->pool == NULL)
         continue;
-      derate_pg_pool_get_stats (snapshot->pool, &snapshot->stats);
+      derate_pg_pool_read_stats (snapshot->pool, &snapshot->stats);
       snapshot->in_use = snapshot->stats.total - snapshot->stats.idle - snapshot->stats.connecting;
     }
   return snapshots;

@@ -230,9 +230,9 @@ pg_world_end (DeratePgPool *pool)
 DeratePgPoolStats
 pg_world_stats (DeratePgPool *pool)
 {
-  DeratePgPoolStats stats;
+  g_autoptr (DeratePgPoolStats) copy = derate_pg_pool_dup_stats (pool);
+  DeratePgPoolStats stats = *copy;
 
-  derate_pg_pool_get_stats (pool, &stats);
   g_assert_cmpuint (stats.total, ==,
                     stats.idle + stats.busy + stats.connecting + stats.reserved + stats.draining +
                         stats.closing);

@@ -115,7 +115,6 @@ test_metrics_draining (Fixture *f, gconstpointer data)
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
-  DeratePgPoolStats stats;
 
   pg_world_acquire (pool, &lease);
   derate_pg_lease_release (&lease, NULL);
@@ -125,8 +124,7 @@ test_metrics_draining (Fixture *f, gconstpointer data)
   pg_world_until (result != NULL);
   g_assert_null (derate_pg_pool_query_finish (pool, result, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  derate_pg_pool_get_stats (pool, &stats);
-  g_assert_cmpuint (stats.busy, ==, 0);
+  g_assert_cmpuint (pg_world_stats (pool).busy, ==, 0);
   text = derate_metrics_registry_render (derate_core_get_metrics (f->core));
   g_assert_nonnull (strstr (text, in_use));
   g_clear_object (&result);

@@ -140,7 +140,6 @@ test_full_reset (void)
   run (&lease, "create temporary table scratch (n int)");
   run (&lease, "listen news");
   run (&lease, "prepare mine as select 1");
-  run (&lease, "begin");
   derate_pg_lease_clear (&lease);
 
   pg_world_acquire (pool, &lease);
@@ -149,6 +148,13 @@ test_full_reset (void)
   expect (&lease, "select to_regclass('scratch') is null", "t");
   expect (&lease, "select count(*) from pg_listening_channels()", "0");
   expect (&lease, "select count(*) from pg_prepared_statements where name = 'mine'", "0");
+
+  /* Also one that is in a transaction, in which nothing can be discarded. */
+  run (&lease, "begin");
+  run (&lease, "set work_mem = '77MB'");
+  derate_pg_lease_clear (&lease);
+  pg_world_acquire (pool, &lease);
+  expect (&lease, "select current_setting('work_mem') = '77MB'", "f");
   derate_pg_lease_clear (&lease);
   pg_world_end (pool);
 }

@@ -76,7 +76,7 @@ test_timeout (void)
   start = g_get_monotonic_time ();
   error = pg_world_acquire_fails (pool);
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
-  g_assert_nonnull (strstr (error->message, "no session within 200ms (2 in use, 0 idle, 0 "
+  g_assert_nonnull (strstr (error->message, "no connection within 200ms (2 in use, 0 idle, 0 "
                                             "connecting, 1 waiting)"));
   g_assert_cmpint (g_get_monotonic_time () - start, >=, 200 * MS);
   g_assert_cmpint (g_get_monotonic_time () - start, <, 260 * MS);
@@ -245,6 +245,22 @@ test_max_waiters (void)
     pg_world_until (pg_caller_is_done (second));
     g_assert_no_error (second->error);
   }
+  pg_world_end (pool);
+}
+
+/* With a manual clock there is no thread: who waits turns the pool itself. */
+static void
+test_manual_wait (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  DeratePgPool *pool = pg_world_pool ("min-size", 0, "max-size", 1, "clock", clock, NULL);
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (derate_pg_pool_acquire (pool, WRITE, NULL, &lease, NULL, &error));
+  g_assert_no_error (error);
+  g_free (pg_world_run (&lease, "select 1"));
+  derate_pg_lease_clear (&lease);
   pg_world_end (pool);
 }
 
@@ -461,6 +477,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/trap/02-late-waiter", test_late_waiter);
   g_test_add_func ("/pool/acquire/cancelled", test_cancelled);
   g_test_add_func ("/pool/acquire/max-waiters", test_max_waiters);
+  g_test_add_func ("/pool/acquire/manual-wait", test_manual_wait);
   g_test_add_func ("/pool/acquire/unclaimed", test_unclaimed);
   g_test_add_func ("/pool/acquire/leak", test_leak);
   g_test_add_func ("/pool/query", test_query);

@@ -92,7 +92,6 @@ prepare (DeratePgPool *pool, DeratePgConnection *connection)
   derate_pg_connection_set_query_timeout (connection, pool->settings.query_timeout);
   derate_pg_connection_set_pooled (connection, TRUE);
   derate_pg_connection_set_statement_cache (connection, pool->settings.statement_cache_size);
-  /* statement cache */
 }
 
 void

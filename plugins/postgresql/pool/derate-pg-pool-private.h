@@ -351,6 +351,10 @@ gint64 derate_pg_leak_look (DeratePgPool *pool,
                             guint64       word,
                             gint64        now);
 
+/* derate-pg-pool-stats.c */
+void derate_pg_pool_read_stats (DeratePgPool      *pool,
+                                DeratePgPoolStats *stats);
+
 /* derate-pg-pool-control.c */
 GError *derate_pg_pool_make_closed (DeratePgPool *pool);
 

@@ -51,6 +51,7 @@ static const struct
   const char *name;
   gsize offset;
   GTimeSpan fallback;
+  GTimeSpan least;
 } spans[N_PROPS] = {
   /**
    * DeratePgPool:acquire-timeout:
@@ -66,8 +67,9 @@ static const struct
   /**
    * DeratePgPool:connect-timeout:
    *
-   * How long one attempt to open a session may take, in microseconds, for each host and address; 0
-   * for what the URI says. It has nothing to do with how long a caller waits.
+   * How long one attempt to open a session may take, in microseconds, for each host and address,
+   * unless the URI has a `connect_timeout` of its own. It has nothing to do with how long a caller
+   * waits. HikariCP's connections have this default.
    *
    * Since: 1.0
    */
@@ -79,7 +81,7 @@ static const struct
    * DeratePgPool:validate-after:
    *
    * A session that was idle for so long, in microseconds, is asked for a sign of life before it is
-   * lent. HikariCP's default.
+   * lent; 0 for never. HikariCP's default.
    *
    * Since: 1.0
    */
@@ -97,7 +99,7 @@ static const struct
    */
   [PROP_VALIDATION_TIMEOUT] = { "validation-timeout",
                                 G_STRUCT_OFFSET (DeratePgPool, settings.validation_timeout),
-                                DEFAULT_VALIDATION_TIMEOUT },
+                                DEFAULT_VALIDATION_TIMEOUT, G_TIME_SPAN_MILLISECOND },
 
   /**
    * DeratePgPool:max-lifetime:
@@ -276,7 +278,7 @@ install_numbers (void)
   for (guint id = 1; id < N_PROPS; id++)
     {
       if (spans[id].name != NULL)
-        props[id] = g_param_spec_int64 (spans[id].name, NULL, NULL, 0, G_MAXINT64 / 4,
+        props[id] = g_param_spec_int64 (spans[id].name, NULL, NULL, spans[id].least, G_MAXINT64 / 4,
                                         spans[id].fallback, SPEC_FLAGS);
       if (numbers[id].name != NULL)
         props[id] = g_param_spec_uint (numbers[id].name, NULL, NULL, numbers[id].least,

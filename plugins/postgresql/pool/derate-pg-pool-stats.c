@@ -7,23 +7,48 @@ stats_copy (DeratePgPoolStats *stats)
   return g_memdup2 (stats, sizeof *stats);
 }
 
-G_DEFINE_BOXED_TYPE (DeratePgPoolStats, derate_pg_pool_stats, stats_copy, g_free)
+G_DEFINE_BOXED_TYPE (DeratePgPoolStats, derate_pg_pool_stats, stats_copy, derate_pg_pool_stats_free)
 
 /**
- * derate_pg_pool_get_stats:
- * @pool: a pool
- * @stats: (out caller-allocates): where to put them
+ * derate_pg_pool_stats_free:
+ * @stats: (transfer full): a snapshot
  *
- * What the pool looks like now. May be called from any thread.
+ * Frees it.
  *
  * Since: 1.0
  */
 void
-derate_pg_pool_get_stats (DeratePgPool *pool, DeratePgPoolStats *stats)
+derate_pg_pool_stats_free (DeratePgPoolStats *stats)
+{
+  g_free (stats);
+}
+
+/**
+ * derate_pg_pool_dup_stats:
+ * @pool: a pool
+ *
+ * What the pool looks like now. May be called from any thread.
+ *
+ * Returns: (transfer full): a snapshot
+ *
+ * Since: 1.0
+ */
+DeratePgPoolStats *
+derate_pg_pool_dup_stats (DeratePgPool *pool)
+{
+  DeratePgPoolStats *stats;
+
+  g_return_val_if_fail (DERATE_IS_PG_POOL (pool), NULL);
+
+  stats = g_new (DeratePgPoolStats, 1);
+  derate_pg_pool_read_stats (pool, stats);
+  return stats;
+}
+
+void
+derate_pg_pool_read_stats (DeratePgPool *pool, DeratePgPoolStats *stats)
 {
   guint counts[DERATE_PG_SLOT_N_STATES];
-
-  g_return_if_fail (DERATE_IS_PG_POOL (pool));
 
   g_mutex_lock (&pool->lock);
   derate_pg_pool_count (pool, counts);

@@ -66,4 +66,9 @@ struct _DeratePgPoolStats
 DERATE_AVAILABLE_IN_1_0
 GType derate_pg_pool_stats_get_type (void);
 
+DERATE_AVAILABLE_IN_1_0
+void derate_pg_pool_stats_free (DeratePgPoolStats *stats);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DeratePgPoolStats, derate_pg_pool_stats_free)
+
 G_END_DECLS

@@ -144,6 +144,8 @@ derate_pg_pool_start (DeratePgPool *pool)
   pool->alarm_at = 0;
   pool->min = MIN (pool->min, pool->max);
   derate_pg_sizing_start (pool);
+  if (pool->settings.reset == DERATE_PG_RESET_FULL)
+    __atomic_or_fetch (&pool->gate, GATE_FULL_RESET, __ATOMIC_SEQ_CST);
   g_source_set_callback (pool->alarm, alarm_rang, pool, NULL);
   g_source_attach (pool->alarm, pool->context);
   derate_pg_pool_watch_start (pool);

@@ -148,7 +148,7 @@ make_timeout (DeratePgPool *pool, DeratePgWaiter *waiter)
 
   derate_pg_pool_count (pool, counts);
   return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT,
-                      "pool %s: no session within %s (%u in use, %u idle, %u connecting, %u "
+                      "pool %s: no connection within %s (%u in use, %u idle, %u connecting, %u "
                       "waiting)%s%s",
                       pool->settings.name, span, counts[DERATE_PG_SLOT_BUSY],
                       counts[DERATE_PG_SLOT_IDLE], counts[DERATE_PG_SLOT_CONNECTING],

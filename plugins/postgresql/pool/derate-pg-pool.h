@@ -143,7 +143,6 @@ gboolean derate_pg_pool_drain_finish (DeratePgPool *pool,
                                       GError      **error);
 
 DERATE_AVAILABLE_IN_1_0
-void derate_pg_pool_get_stats (DeratePgPool      *pool,
-                               DeratePgPoolStats *stats);
+DeratePgPoolStats *derate_pg_pool_dup_stats (DeratePgPool *pool);
 
 G_END_DECLS
