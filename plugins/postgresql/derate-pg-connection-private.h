@@ -96,9 +96,7 @@ void derate_pg_connection_drain_async (DeratePgConnection *connection,
 /* -1 once closed. */
 int derate_pg_connection_get_fd (DeratePgConnection *connection);
 
-/* A transaction is open, be it a failed one. */
-gboolean derate_pg_connection_needs_reset (DeratePgConnection *connection);
-/* One is open that has not failed. */
+/* A transaction is open that has not failed. */
 gboolean derate_pg_connection_is_in_working_transaction (DeratePgConnection *connection);
 
 /* Whether the session turned read-only since the last look: a write was refused with 25006, or a

@@ -42,12 +42,6 @@ derate_pg_connection_get_fd (DeratePgConnection *self)
 }
 
 gboolean
-derate_pg_connection_needs_reset (DeratePgConnection *self)
-{
-  return derate_pg_connection_is_in_transaction (self);
-}
-
-gboolean
 derate_pg_connection_is_in_working_transaction (DeratePgConnection *self)
 {
   return self->pg != NULL && PQtransactionStatus (self->pg) == PQTRANS_INTRANS;

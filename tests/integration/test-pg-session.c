@@ -155,14 +155,14 @@ test_drain_in_transaction (void)
   g_autoptr (DeratePgConnection) connection = open_pooled ();
   g_auto (Answer) drained = { 0 };
 
-  g_assert_false (derate_pg_connection_needs_reset (connection));
+  g_assert_false (derate_pg_connection_is_in_transaction (connection));
   g_free (ask (connection, "begin"));
   abandon (connection, SLEEP);
   drain (connection, G_TIME_SPAN_MINUTE, &drained);
   g_assert_no_error (drained.error);
-  g_assert_true (derate_pg_connection_needs_reset (connection));
+  g_assert_true (derate_pg_connection_is_in_transaction (connection));
   g_free (ask (connection, "rollback"));
-  g_assert_false (derate_pg_connection_needs_reset (connection));
+  g_assert_false (derate_pg_connection_is_in_transaction (connection));
 }
 
 /* The server takes connections and answers none. */

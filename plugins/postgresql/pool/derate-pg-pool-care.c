@@ -145,7 +145,7 @@ derate_pg_pool_look_after (DeratePgPool *pool, DeratePgSlot *slot)
       derate_pg_pool_close_slot (pool, slot, DERATE_PG_SLOT_RESERVED, DERATE_PG_CLOSE_RETIRED);
       return;
     }
-  if (derate_pg_connection_needs_reset (connection))
+  if (derate_pg_connection_is_in_transaction (connection))
     start_step (pool, slot, "ROLLBACK");
   else if (slot->care & CARE_DISCARD)
     {
