@@ -7,6 +7,7 @@
  * gone without a word would never be missed. */
 #include "derate-pg-listener.h"
 
+#include "derate-pg-backoff-private.h"
 #include "derate-pg-batch-private.h"
 #include "derate-pg-connection-private.h"
 #include "derate-pg-target-private.h"
@@ -166,19 +167,16 @@ connect_again (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Takes @error over. Decorrelated jitter: never in step with others that lost the same server. */
+/* Takes @error over. */
 static void
 lose_session (DeratePgListener *self, GError *error)
 {
   g_autoptr (DeratePgListener) keep = g_object_ref (self);
   g_autoptr (GError) owned = error;
-  GTimeSpan last = MAX (self->backoff, MIN_BACKOFF);
 
   self->was_listening |= g_hash_table_size (self->active) > 0;
   drop_session (self);
-  self->backoff = (GTimeSpan)g_random_double_range ((double)MIN_BACKOFF, (double)last * 3 + 1);
-  self->backoff = MIN (self->backoff, MAX_BACKOFF);
-  set_timer (self, self->backoff, connect_again);
+  set_timer (self, derate_pg_backoff_grow (&self->backoff, MIN_BACKOFF, MAX_BACKOFF), connect_again);
   tell (self);
   set_listening (self, FALSE);
   g_signal_emit (self, signals[LOST], 0, owned);

@@ -6,6 +6,7 @@
  * thread's, but for what says otherwise. */
 #include "derate-pg-waiter-private.h"
 
+#include "derate-pg-backoff-private.h"
 #include "derate-pg-connection-private.h"
 #include "derate-pg-error.h"
 
@@ -38,17 +39,6 @@ derate_pg_growth_ask (DeratePgPool *pool)
     derate_pg_pool_kick (pool);
 }
 
-/* Decorrelated jitter: never in step with the other pools that lost the same server. */
-static void
-back_off (DeratePgGrowth *growth, gint64 now)
-{
-  GTimeSpan last = MAX (growth->backoff, MIN_BACKOFF);
-
-  growth->backoff = (GTimeSpan)g_random_double_range ((double)MIN_BACKOFF, (double)last * 3 + 1);
-  growth->backoff = MIN (growth->backoff, MAX_BACKOFF);
-  growth->retry_at = now + growth->backoff;
-}
-
 static void
 connect_failed (DeratePgPool *pool, DeratePgSlot *slot, GError *error)
 {
@@ -62,7 +52,8 @@ connect_failed (DeratePgPool *pool, DeratePgSlot *slot, GError *error)
     {
       pool->counts.failed++;
       growth->window = 1;
-      back_off (growth, derate_pg_pool_now (pool));
+      growth->retry_at = derate_pg_pool_now (pool) +
+                         derate_pg_backoff_grow (&growth->backoff, MIN_BACKOFF, MAX_BACKOFF);
       g_clear_error (&growth->error);
       growth->error = g_error_copy (error);
       derate_pg_sizing_refused (pool, error);

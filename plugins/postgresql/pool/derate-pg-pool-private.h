@@ -55,7 +55,7 @@ typedef struct
 {
   guint n_connecting; /* under the lock */
   guint window;       /* how many may be under way for waiters: doubles while they go on waiting */
-  GTimeSpan backoff;  /* the last pause; 0 while all is well */
+  GTimeSpan backoff;  /* 0 while all is well */
   gint64 retry_at;
   GError *error;      /* under the lock: why the last attempt failed; NULL once one succeeded */
 } DeratePgGrowth;

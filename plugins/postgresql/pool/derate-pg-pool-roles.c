@@ -7,6 +7,7 @@
  * what says otherwise. */
 #include "derate-pg-waiter-private.h"
 
+#include "derate-pg-backoff-private.h"
 #include "derate-pg-connection-private.h"
 #include "derate-pg-error.h"
 #include "derate-pg-target-private.h"
@@ -26,11 +27,7 @@ is_read_only (DeratePgPool *pool)
 static void
 plan_probe (DeratePgRoles *roles, gint64 now)
 {
-  GTimeSpan last = MAX (roles->pause, MIN_PAUSE);
-
-  roles->pause =
-      MIN ((GTimeSpan)g_random_double_range ((double)MIN_PAUSE, (double)last * 3 + 1), MAX_PAUSE);
-  roles->probe_at = now + roles->pause;
+  roles->probe_at = now + derate_pg_backoff_grow (&roles->pause, MIN_PAUSE, MAX_PAUSE);
 }
 
 /* Telling */
