@@ -176,7 +176,8 @@ lose_session (DeratePgListener *self, GError *error)
 
   self->was_listening |= g_hash_table_size (self->active) > 0;
   drop_session (self);
-  set_timer (self, derate_pg_backoff_grow (&self->backoff, MIN_BACKOFF, MAX_BACKOFF), connect_again);
+  set_timer (self, derate_pg_backoff_grow (&self->backoff, MIN_BACKOFF, MAX_BACKOFF),
+             connect_again);
   tell (self);
   set_listening (self, FALSE);
   g_signal_emit (self, signals[LOST], 0, owned);
