@@ -7,12 +7,22 @@
 /* No answer takes a tenth of it; see the runbook on pools near exhaustion. */
 #define LEAK_THRESHOLD (5 * G_TIME_SPAN_SECOND)
 
+/* One statement, or a transaction of several. */
 typedef struct
 {
   DeratePgPool *pool;
+  DeratePgAccess access;
   char *sql;
   GVariant *parameters;
+  DeratePgBatch *batch; /* (nullable) instead of the SQL and its parameters */
 } Question;
+
+/* A question on its way. */
+typedef struct
+{
+  Question *question; /* the call's, until that is answered */
+  DerateCall *call;
+} Errand;
 
 /* What the shop refuses for what was asked is no fault of its database. */
 static gboolean
@@ -55,99 +65,119 @@ question_free (gpointer data)
 
   g_object_unref (question->pool);
   g_free (question->sql);
-  g_variant_unref (question->parameters);
+  g_clear_pointer (&question->parameters, g_variant_unref);
+  g_clear_pointer (&question->batch, derate_pg_batch_unref);
   g_free (question);
 }
 
 static void
-ask (DeratePgPool *pool,
-     DeratePolicy *policy,
-     DerateRequest *request,
-     DerateCallStartFunc start,
-     const char *sql,
-     GVariant *parameters,
-     GAsyncReadyCallback callback,
-     gpointer data)
+errand_free (Errand *errand)
+{
+  derate_call_unref (errand->call);
+  g_free (errand);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Errand, errand_free)
+
+static GVariant *
+make_rows (DeratePgResult *result)
+{
+  g_autoptr (GVariant) rows = derate_pg_result_to_variant (result);
+
+  return g_variant_new_maybe (G_VARIANT_TYPE ("aa{sv}"),
+                              g_variant_n_children (rows) > 0 ? rows : NULL);
+}
+
+static GVariant *
+make_affected (DeratePgBatch *batch)
+{
+  GVariantBuilder affected;
+
+  g_variant_builder_init (&affected, G_VARIANT_TYPE ("at"));
+  for (guint i = 0; i < derate_pg_batch_get_size (batch); i++)
+    {
+      g_autoptr (DeratePgResult) result = derate_pg_batch_get_result (batch, i, NULL);
+
+      g_variant_builder_add (&affected, "t", derate_pg_result_get_affected (result));
+    }
+  return g_variant_builder_end (&affected);
+}
+
+static void
+on_statement (GObject *source, GAsyncResult *async, gpointer data)
+{
+  g_autoptr (Errand) errand = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DeratePgResult) result =
+      derate_pg_pool_query_finish (DERATE_PG_POOL (source), async, &error);
+
+  if (result == NULL)
+    derate_call_fail (errand->call, error);
+  else if (errand->question->access == DERATE_PG_ACCESS_READ)
+    derate_call_succeed (errand->call, make_rows (result));
+  else
+    derate_call_succeed (errand->call,
+                         g_variant_new_uint64 (derate_pg_result_get_affected (result)));
+}
+
+static void
+on_transaction (GObject *source, GAsyncResult *async, gpointer data)
+{
+  g_autoptr (Errand) errand = data;
+  g_autoptr (GError) error = NULL;
+
+  if (derate_pg_pool_transaction_finish (DERATE_PG_POOL (source), async, &error))
+    derate_call_succeed (errand->call, make_affected (errand->question->batch));
+  else
+    derate_call_fail (errand->call, error);
+}
+
+static void
+start (DerateCall *call, GCancellable *cancellable, gpointer data)
+{
+  Question *question = data;
+  Errand *errand = g_new0 (Errand, 1);
+
+  errand->question = question;
+  errand->call = call;
+  if (question->batch != NULL)
+    derate_pg_pool_transaction_async (question->pool, question->batch, DERATE_PG_TRANSACTION_NONE,
+                                      cancellable, on_transaction, errand);
+  else
+    derate_pg_pool_query_async (question->pool, question->access, question->sql,
+                                question->parameters, cancellable, on_statement, errand);
+}
+
+void
+agent_database_ask (DeratePgPool *pool,
+                    DeratePgAccess access,
+                    DeratePolicy *policy,
+                    DerateRequest *request,
+                    const char *sql,
+                    GVariant *parameters,
+                    GAsyncReadyCallback callback,
+                    gpointer data)
 {
   Question *question = g_new0 (Question, 1);
 
   question->pool = g_object_ref (pool);
+  question->access = access;
   question->sql = g_strdup (sql);
   question->parameters = g_variant_ref (parameters);
   derate_policy_call_async (policy, request, start, question, question_free, NULL, callback, data);
 }
 
-static void
-on_read (GObject *source, GAsyncResult *async, gpointer data)
-{
-  g_autoptr (DerateCall) call = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DeratePgResult) result =
-      derate_pg_pool_query_finish (DERATE_PG_POOL (source), async, &error);
-  g_autoptr (GVariant) rows = NULL;
-
-  if (result == NULL)
-    {
-      derate_call_fail (call, error);
-      return;
-    }
-  rows = derate_pg_result_to_variant (result);
-  derate_call_succeed (call, g_variant_new_maybe (G_VARIANT_TYPE ("aa{sv}"),
-                                                  g_variant_n_children (rows) > 0 ? rows : NULL));
-}
-
-static void
-start_read (DerateCall *call, GCancellable *cancellable, gpointer data)
-{
-  Question *question = data;
-
-  derate_pg_pool_query_async (question->pool, DERATE_PG_ACCESS_READ, question->sql,
-                              question->parameters, cancellable, on_read, call);
-}
-
 void
-agent_database_read (DeratePgPool *pool,
-                     DeratePolicy *policy,
-                     DerateRequest *request,
-                     const char *sql,
-                     GVariant *parameters,
-                     GAsyncReadyCallback callback,
-                     gpointer data)
+agent_database_transact (DeratePgPool *pool,
+                         DeratePolicy *policy,
+                         DerateRequest *request,
+                         DeratePgBatch *batch,
+                         GAsyncReadyCallback callback,
+                         gpointer data)
 {
-  ask (pool, policy, request, start_read, sql, parameters, callback, data);
-}
+  Question *question = g_new0 (Question, 1);
 
-static void
-on_written (GObject *source, GAsyncResult *async, gpointer data)
-{
-  g_autoptr (DerateCall) call = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (DeratePgResult) result =
-      derate_pg_pool_query_finish (DERATE_PG_POOL (source), async, &error);
-
-  if (result == NULL)
-    derate_call_fail (call, error);
-  else
-    derate_call_succeed (call, g_variant_new_uint64 (derate_pg_result_get_affected (result)));
-}
-
-static void
-start_write (DerateCall *call, GCancellable *cancellable, gpointer data)
-{
-  Question *question = data;
-
-  derate_pg_pool_query_async (question->pool, DERATE_PG_ACCESS_WRITE, question->sql,
-                              question->parameters, cancellable, on_written, call);
-}
-
-void
-agent_database_write (DeratePgPool *pool,
-                      DeratePolicy *policy,
-                      DerateRequest *request,
-                      const char *sql,
-                      GVariant *parameters,
-                      GAsyncReadyCallback callback,
-                      gpointer data)
-{
-  ask (pool, policy, request, start_write, sql, parameters, callback, data);
+  question->pool = g_object_ref (pool);
+  question->batch = derate_pg_batch_ref (batch);
+  derate_policy_call_async (policy, request, start, question, question_free, NULL, callback, data);
 }

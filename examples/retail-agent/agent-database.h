@@ -10,28 +10,20 @@ G_BEGIN_DECLS
 DeratePgPool *agent_database_new (DerateCore *core,
                                   GError    **error);
 
-/* Each of these sends what it is given through @policy; derate_policy_call_finish () has the
- * answer. */
+/* Both send what they are given through @policy; derate_policy_call_finish () has the answer. */
 
 /* Rows, or nothing where there is none. */
 #define AGENT_ROWS "maa{sv}"
 
-void agent_database_read (DeratePgPool       *pool,
-                          DeratePolicy       *policy,
-                          DerateRequest      *request,
-                          const char         *sql,
-                          GVariant           *parameters,
-                          GAsyncReadyCallback callback,
-                          gpointer            data);
-
-/* A `t`: how many rows it changed. */
-void agent_database_write (DeratePgPool       *pool,
-                           DeratePolicy       *policy,
-                           DerateRequest      *request,
-                           const char         *sql,
-                           GVariant           *parameters,
-                           GAsyncReadyCallback callback,
-                           gpointer            data);
+/* One statement. AGENT_ROWS if it reads; else a `t`: how many rows it changed. */
+void agent_database_ask (DeratePgPool       *pool,
+                         DeratePgAccess      access,
+                         DeratePolicy       *policy,
+                         DerateRequest      *request,
+                         const char         *sql,
+                         GVariant           *parameters,
+                         GAsyncReadyCallback callback,
+                         gpointer            data);
 
 /* All of @batch or nothing. An `at`: how many rows each changed. */
 void agent_database_transact (DeratePgPool       *pool,

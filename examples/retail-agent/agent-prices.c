@@ -71,8 +71,8 @@ handle (SoupServer *server,
   key = g_strdup_printf ("price:%d", (int)number);
   request = agent_make_request (message, DERATE_REQUEST_READ, key);
   parameters = g_variant_ref_sink (g_variant_new ("(i)", (int)number));
-  agent_database_read (agent->database, agent->reads, request, SQL, parameters, on_rows,
-                       agent_exchange_new (agent, message));
+  agent_database_ask (agent->database, DERATE_PG_ACCESS_READ, agent->reads, request, SQL,
+                      parameters, on_rows, agent_exchange_new (agent, message));
 }
 
 void

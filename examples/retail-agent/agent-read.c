@@ -99,8 +99,8 @@ handle (SoupServer *server,
   values = g_variant_print (parameters, FALSE);
   key = g_strdup_printf ("read:%s%s", statement->name, values);
   request = agent_make_request (message, DERATE_REQUEST_READ, key);
-  agent_database_read (agent->database, agent->reads, request, statement->sql, parameters, on_rows,
-                       agent_exchange_new (agent, message));
+  agent_database_ask (agent->database, DERATE_PG_ACCESS_READ, agent->reads, request, statement->sql,
+                      parameters, on_rows, agent_exchange_new (agent, message));
 }
 
 void

@@ -73,8 +73,8 @@ write_one (Agent *agent, SoupServerMessage *message, JsonNode *body, GError **er
   if (statement == NULL || agent_refuse_in_emergency (agent, message))
     return;
   request = agent_make_request (message, DERATE_REQUEST_NONE, NULL);
-  agent_database_write (agent->database, agent->writes, request, statement->sql, parameters,
-                        on_written, agent_exchange_new (agent, message));
+  agent_database_ask (agent->database, DERATE_PG_ACCESS_WRITE, agent->writes, request,
+                      statement->sql, parameters, on_written, agent_exchange_new (agent, message));
 }
 
 static DeratePgBatch *
