@@ -123,7 +123,8 @@ update (DeratePgPool *pool)
     }
 }
 
-/* Closes as soon as they are free those with the given flag, or without it. */
+/* Closes as soon as they are free those with the given flag, or without it. Those that are being
+ * opened may have been told that they take writes before it became untrue. */
 static void
 retire_all (DeratePgPool *pool, gboolean writable)
 {
@@ -131,7 +132,9 @@ retire_all (DeratePgPool *pool, gboolean writable)
     {
       guint64 word = derate_pg_slot_read (&pool->slots[i]);
 
-      if (has_session (word) && ((word & SLOT_WRITABLE) != 0) == writable)
+      if (derate_pg_slot_state (word) == DERATE_PG_SLOT_CONNECTING
+              ? writable
+              : has_session (word) && ((word & SLOT_WRITABLE) != 0) == writable)
         derate_pg_slot_flag (&pool->slots[i], SLOT_RETIRE, 0);
     }
   g_mutex_lock (&pool->lock);
