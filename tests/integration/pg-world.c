@@ -13,12 +13,6 @@ static guint n_pools;
 static guint n_ended;
 static TestTraces traces; /* of a program that has pools no more */
 
-static void
-take_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  *(GAsyncResult **)user_data = g_object_ref (result);
-}
-
 /* What the first pool and the first name of a program leave behind is made once. */
 static void
 warm_up (void)
@@ -29,7 +23,7 @@ warm_up (void)
   DeratePgResult *rows;
 
   pg_world_open (pool);
-  derate_pg_pool_query_async (pool, READ, "select pg_sleep(60)", NULL, cancellable, take_result,
+  derate_pg_pool_query_async (pool, READ, "select pg_sleep(60)", NULL, cancellable, pg_take_result,
                               &result);
   g_cancellable_cancel (cancellable);
   pg_world_until (result != NULL);
@@ -37,15 +31,16 @@ warm_up (void)
   g_assert_null (rows);
   g_clear_object (&result);
   pg_world_end (pool);
-  derate_resolver_lookup_async ("localhost", NULL, take_result, &result);
+  derate_resolver_lookup_async ("localhost", NULL, pg_take_result, &result);
   pg_world_until (result != NULL);
   g_resolver_free_addresses (derate_resolver_lookup_finish (result, NULL));
   g_clear_pointer (&watcher, PQfinish);
 }
 
 static void
-start_with (const char *standby)
+start_with (const char *standby, int *argc, char ***argv)
 {
+  g_test_init (argc, argv, NULL);
   /* What a busy machine makes slow is none of what is tested here. */
   g_setenv ("SLOW_QUERY_THRESHOLD_MS", "3600000", TRUE);
   servers = test_servers_new ((const char *const[]){ "postgresql", standby, NULL });
@@ -54,23 +49,26 @@ start_with (const char *standby)
 }
 
 void
-pg_world_start (void)
+pg_world_start (int *argc, char ***argv)
 {
-  start_with (NULL);
+  start_with (NULL, argc, argv);
 }
 
 void
-pg_world_start_pair (void)
+pg_world_start_pair (int *argc, char ***argv)
 {
-  start_with ("standby");
+  start_with ("standby", argc, argv);
 }
 
-void
-pg_world_stop (void)
+int
+pg_world_run_tests (void)
 {
+  int status = g_test_run ();
+
   g_clear_pointer (&watcher, PQfinish);
   test_traces_assert_same (&traces);
   g_clear_pointer (&servers, test_servers_free);
+  return status;
 }
 
 TestServers *
@@ -196,7 +194,7 @@ pg_world_open (DeratePgPool *pool)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  derate_pg_pool_open_async (pool, NULL, take_result, &result);
+  derate_pg_pool_open_async (pool, NULL, pg_take_result, &result);
   pg_world_until (result != NULL);
   g_assert_true (derate_pg_pool_open_finish (pool, result, &error));
   g_assert_no_error (error);
@@ -208,7 +206,7 @@ pg_world_close (DeratePgPool *pool)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  derate_pg_pool_close_async (pool, 0, take_result, &result);
+  derate_pg_pool_close_async (pool, 0, pg_take_result, &result);
   pg_world_until (result != NULL);
   g_assert_true (derate_pg_pool_close_finish (pool, result, &error));
   g_assert_no_error (error);
@@ -303,15 +301,37 @@ pg_world_acquire_fails (DeratePgPool *pool)
 char *
 pg_world_run (DeratePgLease *lease, const char *sql)
 {
-  DeratePgConnection *connection = derate_pg_lease_get_connection (lease);
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (DeratePgResult) rows = NULL;
   g_autoptr (GError) error = NULL;
+  g_autoptr (DeratePgResult) rows =
+      pg_query (derate_pg_lease_get_connection (lease), sql, NULL, &error);
 
-  derate_pg_connection_query_async (connection, sql, NULL, NULL, take_result, &result);
-  pg_world_until (result != NULL);
-  rows = derate_pg_connection_query_finish (connection, result, &error);
   g_assert_no_error (error);
   return derate_pg_result_get_n_rows (rows) > 0 ? g_strdup (derate_pg_result_get_value (rows, 0, 0))
                                                 : NULL;
+}
+
+guint
+pg_world_pid (DeratePgLease *lease)
+{
+  return derate_pg_connection_get_pid (derate_pg_lease_get_connection (lease));
+}
+
+void
+pg_answer_take (GObject *source, GAsyncResult *result, gpointer data)
+{
+  PgAnswer *answer = data;
+
+  answer->is_done = TRUE;
+  if (DERATE_IS_PG_POOL (source))
+    answer->result = derate_pg_pool_query_finish (DERATE_PG_POOL (source), result, &answer->error);
+  else
+    answer->result =
+        derate_pg_connection_query_finish (DERATE_PG_CONNECTION (source), result, &answer->error);
+}
+
+void
+pg_answer_clear (PgAnswer *answer)
+{
+  g_clear_pointer (&answer->result, derate_pg_result_unref);
+  g_clear_error (&answer->error);
 }

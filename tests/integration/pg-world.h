@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "test-servers.h"
+#include "pg-client.h"
 
 #include <derate-manual-clock.h>
-#include <derate-postgresql.h>
 
 G_BEGIN_DECLS
 
@@ -14,11 +13,15 @@ G_BEGIN_DECLS
 #define MS    G_TIME_SPAN_MILLISECOND
 #define S     G_TIME_SPAN_SECOND
 
-void pg_world_start (void);
-void pg_world_start_pair (void); /* and a standby */
+/* The head of a main (): g_test_init (), and the server. */
+void pg_world_start (int    *argc,
+                     char ***argv);
+void pg_world_start_pair (int    *argc,
+                          char ***argv); /* and a standby */
 
-/* Looks whether descriptors, threads and sources are those of the start. */
-void pg_world_stop (void);
+/* Its end: runs the tests, and looks whether descriptors, threads and sources are those of the
+ * start. */
+int pg_world_run_tests (void);
 TestServers *pg_world_get_servers (void);
 const char *pg_world_get_uri (void);
 
@@ -62,6 +65,8 @@ GError *pg_world_acquire_fails (DeratePgPool *pool);
 char *pg_world_run (DeratePgLease *lease,
                     const char    *sql);
 
+guint pg_world_pid (DeratePgLease *lease);
+
 /* Turns the context until it is so; fails the test after 10 s. */
 #define pg_world_until(condition)                                                                 \
   G_STMT_START                                                                                    \
@@ -95,5 +100,19 @@ PgCaller *pg_caller_new_for (DeratePgPool  *pool,
 gboolean pg_caller_is_done (PgCaller *caller);
 void pg_caller_free (PgCaller *caller);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PgCaller, pg_caller_free)
+
+/* What became of a query, of a pool or of a session. */
+typedef struct
+{
+  gboolean is_done;
+  DeratePgResult *result;
+  GError *error;
+} PgAnswer;
+
+void pg_answer_take (GObject      *source,
+                     GAsyncResult *result,
+                     gpointer      answer);
+void pg_answer_clear (PgAnswer *answer);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (PgAnswer, pg_answer_clear)
 
 G_END_DECLS

@@ -96,12 +96,6 @@ test_metrics (Fixture *f, gconstpointer data)
   g_assert_nonnull (strstr (after, "db_queries_total{"));
 }
 
-static void
-take_result (GObject *source, GAsyncResult *result, gpointer data)
-{
-  *(GAsyncResult **)data = g_object_ref (result);
-}
-
 /* Its caller has gone, and nobody else can have it. */
 static void
 test_metrics_draining (Fixture *f, gconstpointer data)
@@ -119,7 +113,7 @@ test_metrics_draining (Fixture *f, gconstpointer data)
   pg_world_acquire (pool, &lease);
   derate_pg_lease_release (&lease, NULL);
   derate_pg_pool_query_async (pool, DERATE_PG_ACCESS_READ, "SELECT pg_sleep (60)", NULL,
-                              cancellable, take_result, &result);
+                              cancellable, pg_take_result, &result);
   g_cancellable_cancel (cancellable);
   pg_world_until (result != NULL);
   g_assert_null (derate_pg_pool_query_finish (pool, result, &error));
@@ -219,12 +213,6 @@ test_read_only (Fixture *f, gconstpointer data)
   pg_world_end (pool);
 }
 
-static void
-keep_result (GObject *object, GAsyncResult *result, gpointer data)
-{
-  *(GAsyncResult **)data = g_object_ref (result);
-}
-
 /* In both forms, one after the other. */
 static void
 ask (DeratePgPool *pool, const char *sql, GQuark domain, gint code)
@@ -236,7 +224,7 @@ ask (DeratePgPool *pool, const char *sql, GQuark domain, gint code)
       derate_pg_pool_query (pool, WRITE, sql, NULL, NULL, &sync_error);
   g_autoptr (DeratePgResult) more = NULL;
 
-  derate_pg_pool_query_async (pool, WRITE, sql, NULL, NULL, keep_result, &result);
+  derate_pg_pool_query_async (pool, WRITE, sql, NULL, NULL, pg_take_result, &result);
   pg_world_until (result != NULL);
   more = derate_pg_pool_query_finish (pool, result, &error);
   if (domain == 0)
@@ -295,12 +283,9 @@ test_breaker (Fixture *f, gconstpointer data)
 int
 main (int argc, char **argv)
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
+  pg_world_start (&argc, &argv);
   g_log_set_always_fatal (G_LOG_FATAL_MASK |
                           G_LOG_LEVEL_CRITICAL); /* a worse status is a warning */
-  pg_world_start ();
   g_free (pg_world_ask ("create table notes (n int)"));
   g_free (pg_world_ask ("create table only_one (n int unique)"));
   g_free (pg_world_ask ("insert into only_one values (1)"));
@@ -311,7 +296,5 @@ main (int argc, char **argv)
   ADD ("overloaded", test_overloaded);
   ADD ("read-only", test_read_only);
   ADD ("breaker", test_breaker);
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

@@ -337,14 +337,8 @@ test_counts (void)
 int
 main (int argc, char **argv)
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* slow queries warn */
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
   g_test_add_func ("/pg-cancel-storm/storm", test_storm);
   g_test_add_func ("/pool/trap/06-counts-add-up", test_counts);
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

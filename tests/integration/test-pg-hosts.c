@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Several hosts: nobody, a standby and its primary. */
-#include <derate-postgresql.h>
+#include "pg-client.h"
+
 #include <string.h>
 
 #include "test-proxy.h"
-#include "test-servers.h"
 
 static TestServers *servers;
 static TestProxy *closed, *standby, *primary;
-
-static void
-keep_result (GObject *object, GAsyncResult *result, gpointer data)
-{
-  *(GAsyncResult **)data = g_object_ref (result);
-}
 
 static DeratePgConnection *
 open_hosts (const char *order, const char *options, GError **error)
 {
   g_autoptr (GString) uri = g_string_new ("postgresql://derate@");
-  g_autoptr (GAsyncResult) result = NULL;
 
   for (; *order != '\0'; order++)
     {
@@ -29,10 +22,7 @@ open_hosts (const char *order, const char *options, GError **error)
                               order[1] != '\0' ? "," : "");
     }
   g_string_append_printf (uri, "/shop?sslmode=disable%s", options);
-  derate_pg_connection_open_async (uri->str, NULL, NULL, keep_result, &result);
-  while (result == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  return derate_pg_connection_open_finish (result, error);
+  return pg_try_open (uri->str, NULL, error);
 }
 
 /* “refused” and what else stands there, by who it is. */

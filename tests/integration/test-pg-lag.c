@@ -371,11 +371,7 @@ test_big_result (void)
 int
 main (int argc, char **argv)
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* slow queries warn */
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
   for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
     {
       g_autofree char *path = g_strconcat ("/pg-lag/", faults[i].name, NULL);
@@ -387,7 +383,5 @@ main (int argc, char **argv)
   g_test_add_func ("/pg-lag/1000000-rows", test_big_result);
   g_test_message ("%-18s %11s %13s  %s", "fault", "largest gap", "a bystander's",
                   "what callers were told");
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

@@ -287,10 +287,7 @@ test_draining (void)
 int
 main (int argc, char *argv[])
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
 
   g_test_add_func ("/pool/behaviour/27-closed-at-any-moment", test_any_moment);
   g_test_add_func ("/pool/trap/08-closed-while-connecting", test_while_connecting);
@@ -300,7 +297,5 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/close/never-opened", test_never_opened);
   g_test_add_func ("/pool/close/draining", test_draining);
 
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

@@ -5,15 +5,9 @@
 #include <derate-manual-clock.h>
 
 static void
-take_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  *(GAsyncResult **)user_data = g_object_ref (result);
-}
-
-static void
 drain (DeratePgPool *pool, GAsyncResult **result)
 {
-  derate_pg_pool_drain_async (pool, NULL, take_result, result);
+  derate_pg_pool_drain_async (pool, NULL, pg_take_result, result);
 }
 
 static void
@@ -36,7 +30,7 @@ test_open_fails (void)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  derate_pg_pool_open_async (pool, NULL, take_result, &result);
+  derate_pg_pool_open_async (pool, NULL, pg_take_result, &result);
   pg_world_until (result != NULL);
   g_assert_false (derate_pg_pool_open_finish (pool, result, &error));
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CONNECT_REFUSED);
@@ -53,7 +47,7 @@ test_open_cancelled (void)
   g_autoptr (GError) error = NULL;
 
   derate_pg_pool_pause (pool); /* so that it waits */
-  derate_pg_pool_open_async (pool, cancellable, take_result, &result);
+  derate_pg_pool_open_async (pool, cancellable, pg_take_result, &result);
   g_cancellable_cancel (cancellable);
   pg_world_until (result != NULL);
   g_assert_false (derate_pg_pool_open_finish (pool, result, &error));
@@ -171,7 +165,7 @@ test_drain (void)
   for (guint i = 0; i < 2; i++)
     {
       pg_world_acquire (pool, &leases[i]);
-      pids[i] = derate_pg_connection_get_pid (derate_pg_lease_get_connection (&leases[i]));
+      pids[i] = pg_world_pid (&leases[i]);
     }
   waiting = pg_caller_new (pool, NULL);
   drain (pool, &drained);
@@ -179,8 +173,7 @@ test_drain (void)
   pg_world_until (pg_caller_is_done (waiting));
   g_assert_no_error (waiting->error);
   g_assert_null (drained);
-  g_assert_cmpuint (derate_pg_connection_get_pid (derate_pg_lease_get_connection (&waiting->lease)),
-                    !=, pids[0]);
+  g_assert_cmpuint (pg_world_pid (&waiting->lease), !=, pids[0]);
   derate_pg_lease_clear (&leases[1]);
   pg_world_until (drained != NULL);
   g_clear_object (&drained);
@@ -235,10 +228,7 @@ test_resize (void)
 int
 main (int argc, char *argv[])
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
 
   g_test_add_func ("/pool/open/min", test_open);
   g_test_add_func ("/pool/open/fails", test_open_fails);
@@ -249,7 +239,5 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/drain", test_drain);
   g_test_add_func ("/pool/behaviour/22-resize", test_resize);
 
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

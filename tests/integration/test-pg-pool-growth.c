@@ -525,10 +525,7 @@ test_auto_size (void)
 int
 main (int argc, char *argv[])
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
 
   g_test_add_func ("/pool/behaviour/04-spike", test_spike);
   g_test_add_func ("/pool/growth/cold", test_cold);
@@ -545,7 +542,5 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/behaviour/16-too-many-connections", test_too_many);
   g_test_add_func ("/pool/trap/19-hopeless", test_hopeless);
 
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

@@ -14,12 +14,6 @@
 
 static DerateClock *manual_clock;
 
-static guint
-pid_of (DeratePgLease *lease)
-{
-  return derate_pg_connection_get_pid (derate_pg_lease_get_connection (lease));
-}
-
 /* Takes one, gives it back, and says whose it was. */
 static guint
 touch (DeratePgPool *pool)
@@ -27,7 +21,7 @@ touch (DeratePgPool *pool)
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
 
   pg_world_acquire (pool, &lease);
-  return pid_of (&lease);
+  return pg_world_pid (&lease);
 }
 
 /* So that a pool has @n idle sessions. */
@@ -136,7 +130,7 @@ test_validated (void)
   guint pid;
 
   pg_world_acquire (pool, &lease);
-  pid = pid_of (&lease);
+  pid = pg_world_pid (&lease);
   g_free (pg_world_run (&lease, "select 'mine'"));
   derate_pg_lease_clear (&lease);
   ADVANCE (499 * MS);
@@ -162,7 +156,8 @@ test_validated_clean (void)
   g_autofree char *state = NULL;
 
   pg_world_acquire (pool, &lease);
-  sql = g_strdup_printf ("select state from pg_stat_activity where pid = %u", pid_of (&lease));
+  sql =
+      g_strdup_printf ("select state from pg_stat_activity where pid = %u", pg_world_pid (&lease));
   g_free (pg_world_run (&lease, "begin"));
   none = derate_pg_connection_query (derate_pg_lease_get_connection (&lease), "select 1 / 0", NULL,
                                      NULL, NULL);
@@ -348,8 +343,7 @@ main (int argc, char *argv[])
 {
   int status;
 
-  g_test_init (&argc, &argv, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
   manual_clock = derate_manual_clock_new ();
 
   g_test_add_func ("/pool/behaviour/07-killed-idle-session", test_killed);
@@ -363,8 +357,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/lifetime/replaced-ahead", test_replaced_ahead);
   g_test_add_func ("/pool/trap/20-stalled", test_stalled);
 
-  status = g_test_run ();
+  status = pg_world_run_tests ();
   g_object_unref (manual_clock);
-  pg_world_stop ();
   return status;
 }

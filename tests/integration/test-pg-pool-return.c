@@ -14,48 +14,14 @@ connection_of (DeratePgLease *lease)
   return derate_pg_lease_get_connection (lease);
 }
 
-static guint
-pid_of (DeratePgLease *lease)
-{
-  return derate_pg_connection_get_pid (connection_of (lease));
-}
-
-typedef struct
-{
-  DeratePgResult *result;
-  GError *error;
-  gboolean is_done;
-} Outcome;
-
-static void
-query_done (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Outcome *outcome = user_data;
-
-  outcome->result =
-      derate_pg_connection_query_finish (DERATE_PG_CONNECTION (source), result, &outcome->error);
-  outcome->is_done = TRUE;
-}
-
-static void
-outcome_clear (Outcome *outcome)
-{
-  g_clear_pointer (&outcome->result, derate_pg_result_unref);
-  g_clear_error (&outcome->error);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Outcome, outcome_clear)
-
 /* One that fails. */
 static GError *
 run_fails (DeratePgLease *lease, const char *sql)
 {
-  g_auto (Outcome) outcome = { 0 };
+  GError *error = NULL;
 
-  derate_pg_connection_query_async (connection_of (lease), sql, NULL, none, query_done, &outcome);
-  pg_world_until (outcome.is_done);
-  g_assert_nonnull (outcome.error);
-  return g_steal_pointer (&outcome.error);
+  g_assert_null (pg_query (connection_of (lease), sql, NULL, &error));
+  return error;
 }
 
 static void
@@ -82,13 +48,13 @@ test_transaction (void)
 
   g_free (pg_world_ask ("create table if not exists kept (n int)"));
   pg_world_acquire (pool, &lease);
-  pid = pid_of (&lease);
+  pid = pg_world_pid (&lease);
   run (&lease, "begin");
   run (&lease, "insert into kept values (1)");
   derate_pg_lease_clear (&lease);
 
   pg_world_acquire (pool, &lease);
-  g_assert_cmpuint (pid_of (&lease), ==, pid);
+  g_assert_cmpuint (pg_world_pid (&lease), ==, pid);
   g_assert_false (derate_pg_connection_is_in_transaction (connection_of (&lease)));
   expect (&lease, "select count(*) from kept", "0");
 
@@ -98,7 +64,7 @@ test_transaction (void)
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
   derate_pg_lease_clear (&lease);
   pg_world_acquire (pool, &lease);
-  g_assert_cmpuint (pid_of (&lease), ==, pid);
+  g_assert_cmpuint (pg_world_pid (&lease), ==, pid);
   expect (&lease, "select 7", "7");
   derate_pg_lease_clear (&lease);
   g_assert_cmpuint (pg_world_stats (pool).opened, ==, 1);
@@ -110,18 +76,18 @@ test_running (void)
 {
   DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, NULL);
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
-  g_auto (Outcome) outcome = { 0 };
+  g_auto (PgAnswer) answer = { 0 };
   guint pid;
 
   pg_world_acquire (pool, &lease);
-  pid = pid_of (&lease);
+  pid = pg_world_pid (&lease);
   derate_pg_connection_query_async (connection_of (&lease), "select pg_sleep(0.3)", NULL, none,
-                                    query_done, &outcome);
+                                    pg_answer_take, &answer);
   g_assert_true (derate_pg_lease_release (&lease, NULL));
-  pg_world_until (outcome.is_done);
-  g_assert_error (outcome.error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+  pg_world_until (answer.is_done);
+  g_assert_error (answer.error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
   pg_world_acquire (pool, &lease);
-  g_assert_cmpuint (pid_of (&lease), !=, pid);
+  g_assert_cmpuint (pg_world_pid (&lease), !=, pid);
   derate_pg_lease_clear (&lease);
   pg_world_end (pool);
 }
@@ -135,7 +101,7 @@ test_full_reset (void)
   guint pid;
 
   pg_world_acquire (pool, &lease);
-  pid = pid_of (&lease);
+  pid = pg_world_pid (&lease);
   run (&lease, "set work_mem = '77MB'");
   run (&lease, "create temporary table scratch (n int)");
   run (&lease, "listen news");
@@ -143,7 +109,7 @@ test_full_reset (void)
   derate_pg_lease_clear (&lease);
 
   pg_world_acquire (pool, &lease);
-  g_assert_cmpuint (pid_of (&lease), ==, pid);
+  g_assert_cmpuint (pg_world_pid (&lease), ==, pid);
   expect (&lease, "select current_setting('work_mem') = '77MB'", "f");
   expect (&lease, "select to_regclass('scratch') is null", "t");
   expect (&lease, "select count(*) from pg_listening_channels()", "0");
@@ -175,7 +141,7 @@ test_light_reset (void)
       pg_world_acquire (pool, &lease);
       sql = g_strdup_printf ("select query = 'set work_mem = ''77MB''' from pg_stat_activity "
                              "where pid = %u",
-                             pid_of (&lease));
+                             pg_world_pid (&lease));
       {
         g_autofree char *untouched = pg_world_ask (sql);
 
@@ -227,15 +193,15 @@ test_cancelled_queries (void)
     {
       g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
       g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-      g_auto (Outcome) outcome = { 0 };
+      g_auto (PgAnswer) answer = { 0 };
 
       pg_world_acquire (pool, &lease);
       derate_pg_connection_query_async (connection_of (&lease), "select pg_sleep(60)", NULL,
-                                        cancellable, query_done, &outcome);
+                                        cancellable, pg_answer_take, &answer);
       g_main_context_iteration (NULL, FALSE);
       g_cancellable_cancel (cancellable);
-      pg_world_until (outcome.is_done);
-      g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      pg_world_until (answer.is_done);
+      g_assert_error (answer.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
       derate_pg_lease_clear (&lease);
       peak = MAX (peak, pg_world_sessions (pool));
       g_assert_cmpuint (pg_world_stats (pool).total, <=, MAX_SIZE);
@@ -258,14 +224,14 @@ test_late_cancel (void)
     {
       g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
       g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-      g_auto (Outcome) outcome = { 0 };
+      g_auto (PgAnswer) answer = { 0 };
 
       pg_world_acquire (pool, &lease);
       derate_pg_connection_query_async (connection_of (&lease), "select pg_sleep(0.001)", NULL,
-                                        cancellable, query_done, &outcome);
+                                        cancellable, pg_answer_take, &answer);
       g_usleep (g_test_rand_int_range (0, 1500));
       g_cancellable_cancel (cancellable);
-      pg_world_until (outcome.is_done);
+      pg_world_until (answer.is_done);
       derate_pg_lease_clear (&lease);
       pg_world_acquire (pool, &lease);
       expect (&lease, "select pg_sleep(0.002), 5", "");
@@ -283,12 +249,12 @@ test_query_timeout (void)
   guint pid;
 
   pg_world_acquire (pool, &lease);
-  pid = pid_of (&lease);
+  pid = pg_world_pid (&lease);
   error = run_fails (&lease, "select pg_sleep(60)");
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_TIMED_OUT);
   derate_pg_lease_clear (&lease);
   pg_world_acquire (pool, &lease);
-  g_assert_cmpuint (pid_of (&lease), ==, pid);
+  g_assert_cmpuint (pg_world_pid (&lease), ==, pid);
   expect (&lease, "select 5", "5");
   derate_pg_lease_clear (&lease);
   pg_world_end (pool);
@@ -300,21 +266,21 @@ test_killed_query (void)
   DeratePgPool *pool = pg_world_pool ("min-size", 2, "max-size", 2, NULL);
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
   g_auto (DeratePgLease) other = DERATE_PG_LEASE_INIT;
-  g_auto (Outcome) outcome = { 0 };
+  g_auto (PgAnswer) answer = { 0 };
   g_autofree char *state = NULL;
   g_autofree char *kill = NULL;
   guint pid;
 
   pg_world_acquire (pool, &lease);
   pg_world_acquire (pool, &other);
-  pid = pid_of (&other);
-  kill = g_strdup_printf ("select pg_terminate_backend(%u)", pid_of (&lease));
+  pid = pg_world_pid (&other);
+  kill = g_strdup_printf ("select pg_terminate_backend(%u)", pg_world_pid (&lease));
   derate_pg_connection_query_async (connection_of (&lease), "select pg_sleep(60)", NULL, none,
-                                    query_done, &outcome);
+                                    pg_answer_take, &answer);
   g_free (pg_world_ask (kill));
-  pg_world_until (outcome.is_done);
-  g_assert_error (outcome.error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
-  state = derate_pg_error_get_sqlstate (outcome.error);
+  pg_world_until (answer.is_done);
+  g_assert_error (answer.error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+  state = derate_pg_error_get_sqlstate (answer.error);
   g_assert_cmpstr (state, ==, "57P01");
   derate_pg_lease_clear (&lease);
   derate_pg_lease_clear (&other);
@@ -323,7 +289,7 @@ test_killed_query (void)
   g_assert_cmpuint (pg_world_stats (pool).lost, ==, 1);
   pg_world_acquire (pool, &lease);
   pg_world_acquire (pool, &other);
-  g_assert_true (pid_of (&lease) == pid || pid_of (&other) == pid);
+  g_assert_true (pg_world_pid (&lease) == pid || pg_world_pid (&other) == pid);
   derate_pg_lease_clear (&lease);
   derate_pg_lease_clear (&other);
   pg_world_end (pool);
@@ -332,10 +298,7 @@ test_killed_query (void)
 int
 main (int argc, char *argv[])
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
 
   g_test_add_func ("/pool/behaviour/10-returned-in-transaction", test_transaction);
   g_test_add_func ("/pool/behaviour/10-returned-while-running", test_running);
@@ -347,7 +310,5 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/return/query-timeout", test_query_timeout);
   g_test_add_func ("/pool/behaviour/24-killed-query", test_killed_query);
 
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

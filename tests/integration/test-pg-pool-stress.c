@@ -332,17 +332,12 @@ test_counts (void)
 int
 main (int argc, char *argv[])
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
 
   g_test_add_func ("/pool/trap/06-counts", test_counts);
   g_test_add_func ("/pool/stress/light-reset", test_light);
   g_test_add_func ("/pool/stress/full-reset", test_full);
   g_test_add_func ("/pool/stress/closed", test_closed);
 
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

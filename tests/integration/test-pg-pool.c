@@ -335,43 +335,18 @@ test_leak (void)
   pg_world_end (pool);
 }
 
-typedef struct
-{
-  DeratePgResult *result;
-  GError *error;
-  gboolean is_done;
-} Answer;
-
-static void
-answered (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Answer *answer = user_data;
-
-  answer->result = derate_pg_pool_query_finish (DERATE_PG_POOL (source), result, &answer->error);
-  answer->is_done = TRUE;
-}
-
-static void
-answer_clear (Answer *answer)
-{
-  g_clear_pointer (&answer->result, derate_pg_result_unref);
-  g_clear_error (&answer->error);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Answer, answer_clear)
-
 static void
 test_query (void)
 {
   DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, NULL);
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
-  Answer answers[3] = { 0 };
+  PgAnswer answers[3] = { 0 };
   g_autoptr (GError) error = NULL;
   g_autoptr (DeratePgResult) result = NULL;
 
   for (guint i = 0; i < 3; i++)
     derate_pg_pool_query_async (pool, READ, "select $1 * 2", g_variant_new ("(i)", i), NULL,
-                                answered, &answers[i]);
+                                pg_answer_take, &answers[i]);
   for (guint i = 0; i < 3; i++)
     {
       g_autofree char *wanted = g_strdup_printf ("%u", i * 2);
@@ -379,7 +354,7 @@ test_query (void)
       pg_world_until (answers[i].is_done);
       g_assert_no_error (answers[i].error);
       g_assert_cmpstr (derate_pg_result_get_value (answers[i].result, 0, 0), ==, wanted);
-      answer_clear (&answers[i]);
+      pg_answer_clear (&answers[i]);
     }
   g_assert_cmpuint (pg_world_stats (pool).idle, ==, 1);
 
@@ -402,24 +377,25 @@ test_query_cancelled (void)
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
   g_autoptr (GCancellable) early = g_cancellable_new ();
   g_autoptr (GCancellable) late = g_cancellable_new ();
-  Answer answers[2] = { 0 };
+  PgAnswer answers[2] = { 0 };
 
   pg_world_acquire (pool, &lease);
-  derate_pg_pool_query_async (pool, READ, "select 1", NULL, early, answered, &answers[0]);
+  derate_pg_pool_query_async (pool, READ, "select 1", NULL, early, pg_answer_take, &answers[0]);
   g_assert_cmpuint (pg_world_stats (pool).waiting, ==, 1);
   g_cancellable_cancel (early);
   pg_world_until (answers[0].is_done);
   g_assert_error (answers[0].error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  answer_clear (&answers[0]);
+  pg_answer_clear (&answers[0]);
   derate_pg_lease_clear (&lease);
 
-  derate_pg_pool_query_async (pool, READ, "select pg_sleep(60)", NULL, late, answered, &answers[1]);
+  derate_pg_pool_query_async (pool, READ, "select pg_sleep(60)", NULL, late, pg_answer_take,
+                              &answers[1]);
   pg_world_until (pg_world_count ("select count(*) from pg_stat_activity "
                                   "where query = 'select pg_sleep(60)' and state = 'active'") == 1);
   g_cancellable_cancel (late);
   pg_world_until (answers[1].is_done);
   g_assert_error (answers[1].error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  answer_clear (&answers[1]);
+  pg_answer_clear (&answers[1]);
   pg_world_until (pg_world_stats (pool).idle == 1);
   g_assert_cmpuint (pg_world_stats (pool).opened, ==, 1);
   pg_world_end (pool);
@@ -435,9 +411,9 @@ ask_in_context (gpointer data)
   g_main_context_push_thread_default (context);
   for (guint i = 0; i < 100; i++)
     {
-      g_auto (Answer) answer = { 0 };
+      g_auto (PgAnswer) answer = { 0 };
 
-      derate_pg_pool_query_async (pool, READ, "select 1", NULL, NULL, answered, &answer);
+      derate_pg_pool_query_async (pool, READ, "select 1", NULL, NULL, pg_answer_take, &answer);
       while (!answer.is_done)
         g_main_context_iteration (context, TRUE);
       g_assert_no_error (answer.error);
@@ -463,11 +439,8 @@ test_query_contexts (void)
 int
 main (int argc, char *argv[])
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
   g_log_set_writer_func (keep_warning, NULL, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
 
   g_test_add_func ("/pool/lend", test_lend);
   g_test_add_func ("/pool/threads", test_threads);
@@ -484,7 +457,5 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/query/cancelled", test_query_cancelled);
   g_test_add_func ("/pool/query/contexts", test_query_contexts);
 
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

@@ -239,14 +239,9 @@ test_promotion (void)
 int
 main (int argc, char **argv)
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
+  pg_world_start_pair (&argc, &argv);
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* it warns of the mode */
-  pg_world_start_pair ();
   g_free (pg_world_ask ("create table notes (n int)"));
   g_test_add_func ("/pg-promotion/32-clients", test_promotion);
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }

@@ -217,18 +217,16 @@ main (int argc, char **argv)
 {
   int status;
 
-  g_test_init (&argc, &argv, NULL);
   told = g_ptr_array_new_with_free_func (g_free);
   g_log_set_writer_func (keep_log, NULL, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
   g_free (pg_world_ask ("create table notes (n int)"));
   g_test_add_func ("/pool/trap/18-evicted", test_evicted);
   g_test_add_func ("/pg-roles/reported", test_reported);
   g_test_add_func ("/pg-roles/own-transaction", test_own_transaction);
   g_test_add_func ("/pg-roles/waiting", test_waiting);
   g_test_add_func ("/pg-roles/refused-at-once", test_refused_at_once);
-  status = g_test_run ();
-  pg_world_stop ();
+  status = pg_world_run_tests ();
   g_ptr_array_unref (told);
   return status;
 }

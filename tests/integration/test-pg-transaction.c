@@ -379,10 +379,7 @@ test_deadlock (void)
 int
 main (int argc, char *argv[])
 {
-  int status;
-
-  g_test_init (&argc, &argv, NULL);
-  pg_world_start ();
+  pg_world_start (&argc, &argv);
   g_free (pg_world_ask ("create table item (n int unique deferrable initially deferred)"));
   g_free (pg_world_ask ("create sequence tries"));
   g_free (pg_world_ask ("create function stumble(n int, state text) returns void language plpgsql"
@@ -398,7 +395,5 @@ main (int argc, char *argv[])
   g_test_add_func ("/pg-transaction/func-fails", test_func_fails);
   g_test_add_func ("/pg-transaction/deadlock", test_deadlock);
 
-  status = g_test_run ();
-  pg_world_stop ();
-  return status;
+  return pg_world_run_tests ();
 }
