@@ -137,7 +137,7 @@ judge_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable 
   DerateHealthReport *report = derate_http_judge (judgement->options, judgement->answer, &error);
 
   if (report != NULL)
-    g_task_return_pointer (task, report, (GDestroyNotify)derate_health_report_unref);
+    derate_check_return_report (task, report);
   else
     g_task_return_error (task, error);
 }
@@ -150,7 +150,7 @@ judged (GObject *source, GAsyncResult *result, gpointer user_data)
   DerateHealthReport *report = g_task_propagate_pointer (G_TASK (result), &error);
 
   if (report != NULL)
-    g_task_return_pointer (task, report, (GDestroyNotify)derate_health_report_unref);
+    derate_check_return_report (task, report);
   else
     g_task_return_error (task, error);
 }
@@ -199,13 +199,11 @@ answered (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   if (self->options->follow && SOUP_STATUS_IS_REDIRECTION (answer->status))
-    g_task_return_pointer (task,
-                           derate_check_report_new (DERATE_HEALTH_STATUS_DOWN,
-                                                    DERATE_HEALTH_CAUSE_CONFIG,
-                                                    "status %u leads nowhere, or over %d times "
-                                                    "elsewhere",
-                                                    answer->status, REDIRECTS_MAX),
-                           (GDestroyNotify)derate_health_report_unref);
+    derate_check_return_report (
+        task, derate_check_report_new (DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_CONFIG,
+                                       "status %u leads nowhere, or over %d times "
+                                       "elsewhere",
+                                       answer->status, REDIRECTS_MAX));
   else
     judge (g_steal_pointer (&task), g_steal_pointer (&answer));
 }
@@ -269,26 +267,11 @@ derate_http_check_run_async (DerateHealthCheck *check,
   send_request (task);
 }
 
-static DerateHealthReport *
-derate_http_check_run_finish (DerateHealthCheck *check, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, check), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static DerateHealthCheckThreading
-derate_http_check_get_threading (DerateHealthCheck *check)
-{
-  return DERATE_HEALTH_CHECK_ANY_THREAD;
-}
-
 static void
 derate_http_check_iface_init (DerateHealthCheckInterface *iface)
 {
+  derate_check_iface_fill (iface);
   iface->run_async = derate_http_check_run_async;
-  iface->run_finish = derate_http_check_run_finish;
-  iface->get_threading = derate_http_check_get_threading;
 }
 
 static void

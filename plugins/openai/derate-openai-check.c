@@ -38,8 +38,7 @@ answered (GObject *source, GAsyncResult *result, gpointer user_data)
   if (answer == NULL)
     derate_check_return_error (task, error);
   else
-    g_task_return_pointer (task, derate_openai_judge (answer, self->key),
-                           (GDestroyNotify)derate_health_report_unref);
+    derate_check_return_report (task, derate_openai_judge (answer, self->key));
 }
 
 static void
@@ -65,26 +64,11 @@ derate_openai_check_run_async (DerateHealthCheck *check,
   derate_soup_client_send_async (self->client, message, cancellable, answered, task);
 }
 
-static DerateHealthReport *
-derate_openai_check_run_finish (DerateHealthCheck *check, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, check), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static DerateHealthCheckThreading
-derate_openai_check_get_threading (DerateHealthCheck *check)
-{
-  return DERATE_HEALTH_CHECK_ANY_THREAD;
-}
-
 static void
 derate_openai_check_iface_init (DerateHealthCheckInterface *iface)
 {
+  derate_check_iface_fill (iface);
   iface->run_async = derate_openai_check_run_async;
-  iface->run_finish = derate_openai_check_run_finish;
-  iface->get_threading = derate_openai_check_get_threading;
 }
 
 static void

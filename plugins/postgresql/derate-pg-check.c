@@ -46,12 +46,6 @@ static const struct
 };
 /* clang-format on */
 
-static void
-return_report (GTask *task, DerateHealthReport *report)
-{
-  g_task_return_pointer (task, report, (GDestroyNotify)derate_health_report_unref);
-}
-
 /* Takes @error over. */
 static void
 return_error (GTask *task, GError *error)
@@ -60,8 +54,9 @@ return_error (GTask *task, GError *error)
     {
       if (error->code != (int)verdicts[i].code)
         continue;
-      return_report (task, derate_check_report_new (verdicts[i].status, verdicts[i].cause, "%s",
-                                                    error->message));
+      derate_check_return_report (task,
+                                  derate_check_report_new (verdicts[i].status, verdicts[i].cause,
+                                                           "%s", error->message));
       g_error_free (error);
       return;
     }
@@ -72,16 +67,17 @@ static void
 return_role (GTask *task, DeratePgConnection *connection)
 {
   if (derate_pg_connection_is_standby (connection))
-    return_report (task, derate_check_report_new (DERATE_HEALTH_STATUS_DEGRADED,
-                                                  DERATE_HEALTH_CAUSE_READ_ONLY,
-                                                  "the server is a standby"));
+    derate_check_return_report (task, derate_check_report_new (DERATE_HEALTH_STATUS_DEGRADED,
+                                                               DERATE_HEALTH_CAUSE_READ_ONLY,
+                                                               "the server is a standby"));
   else if (derate_pg_connection_is_read_only (connection))
-    return_report (task, derate_check_report_new (DERATE_HEALTH_STATUS_DEGRADED,
-                                                  DERATE_HEALTH_CAUSE_READ_ONLY,
-                                                  "default_transaction_read_only is on"));
+    derate_check_return_report (task,
+                                derate_check_report_new (DERATE_HEALTH_STATUS_DEGRADED,
+                                                         DERATE_HEALTH_CAUSE_READ_ONLY,
+                                                         "default_transaction_read_only is on"));
   else
-    return_report (task, derate_health_report_new (DERATE_HEALTH_STATUS_HEALTHY,
-                                                   DERATE_HEALTH_CAUSE_NONE, NULL));
+    derate_check_return_report (task, derate_health_report_new (DERATE_HEALTH_STATUS_HEALTHY,
+                                                                DERATE_HEALTH_CAUSE_NONE, NULL));
 }
 
 static void
@@ -175,26 +171,11 @@ derate_pg_check_run_async (DerateHealthCheck *check,
     open_anew (task);
 }
 
-static DerateHealthReport *
-derate_pg_check_run_finish (DerateHealthCheck *check, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, check), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static DerateHealthCheckThreading
-derate_pg_check_get_threading (DerateHealthCheck *check)
-{
-  return DERATE_HEALTH_CHECK_ANY_THREAD;
-}
-
 static void
 derate_pg_check_iface_init (DerateHealthCheckInterface *iface)
 {
+  derate_check_iface_fill (iface);
   iface->run_async = derate_pg_check_run_async;
-  iface->run_finish = derate_pg_check_run_finish;
-  iface->get_threading = derate_pg_check_get_threading;
 }
 
 static void

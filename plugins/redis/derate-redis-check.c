@@ -119,8 +119,7 @@ end_run (GTask *task)
   if (run->report == NULL)
     run->report =
         derate_health_report_new (DERATE_HEALTH_STATUS_HEALTHY, DERATE_HEALTH_CAUSE_NONE, NULL);
-  g_task_return_pointer (task, g_steal_pointer (&run->report),
-                         (GDestroyNotify)derate_health_report_unref);
+  derate_check_return_report (task, g_steal_pointer (&run->report));
 }
 
 /* It may be the kept connection alone that has died. */
@@ -274,26 +273,11 @@ derate_redis_check_run_async (DerateHealthCheck *check,
   start_run (g_steal_pointer (&task));
 }
 
-static DerateHealthReport *
-derate_redis_check_run_finish (DerateHealthCheck *check, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, check), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static DerateHealthCheckThreading
-derate_redis_check_get_threading (DerateHealthCheck *check)
-{
-  return DERATE_HEALTH_CHECK_ANY_THREAD;
-}
-
 static void
 derate_redis_check_iface_init (DerateHealthCheckInterface *iface)
 {
+  derate_check_iface_fill (iface);
   iface->run_async = derate_redis_check_run_async;
-  iface->run_finish = derate_redis_check_run_finish;
-  iface->get_threading = derate_redis_check_get_threading;
 }
 
 static void

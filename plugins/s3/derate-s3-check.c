@@ -99,8 +99,7 @@ answered (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   code = derate_s3_parse_error_code (answer->body);
-  g_task_return_pointer (task, judge (answer->status, code),
-                         (GDestroyNotify)derate_health_report_unref);
+  derate_check_return_report (task, judge (answer->status, code));
 }
 
 /* Takes @task over. */
@@ -132,26 +131,11 @@ derate_s3_check_run_async (DerateHealthCheck *check,
   send_request (task);
 }
 
-static DerateHealthReport *
-derate_s3_check_run_finish (DerateHealthCheck *check, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, check), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static DerateHealthCheckThreading
-derate_s3_check_get_threading (DerateHealthCheck *check)
-{
-  return DERATE_HEALTH_CHECK_ANY_THREAD;
-}
-
 static void
 derate_s3_check_iface_init (DerateHealthCheckInterface *iface)
 {
+  derate_check_iface_fill (iface);
   iface->run_async = derate_s3_check_run_async;
-  iface->run_finish = derate_s3_check_run_finish;
-  iface->get_threading = derate_s3_check_get_threading;
 }
 
 static void

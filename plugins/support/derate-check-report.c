@@ -77,6 +77,12 @@ derate_check_report_from_error (const GError *error)
 }
 
 void
+derate_check_return_report (GTask *task, DerateHealthReport *report)
+{
+  g_task_return_pointer (task, report, (GDestroyNotify)derate_health_report_unref);
+}
+
+void
 derate_check_return_error (GTask *task, GError *error)
 {
   DerateHealthReport *report = derate_check_report_from_error (error);
@@ -86,6 +92,27 @@ derate_check_return_error (GTask *task, GError *error)
       g_task_return_error (task, error);
       return;
     }
-  g_task_return_pointer (task, report, (GDestroyNotify)derate_health_report_unref);
+  derate_check_return_report (task, report);
   g_error_free (error);
+}
+
+static DerateHealthReport *
+run_finish (DerateHealthCheck *check, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, check), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static DerateHealthCheckThreading
+get_threading (DerateHealthCheck *check)
+{
+  return DERATE_HEALTH_CHECK_ANY_THREAD;
+}
+
+void
+derate_check_iface_fill (DerateHealthCheckInterface *iface)
+{
+  iface->run_finish = run_finish;
+  iface->get_threading = get_threading;
 }

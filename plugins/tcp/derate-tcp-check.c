@@ -48,8 +48,7 @@ run_free (gpointer data)
 static void
 return_report (GTask *task, DerateHealthStatus status, DerateHealthCause cause, const char *message)
 {
-  g_task_return_pointer (task, derate_health_report_new (status, cause, message),
-                         (GDestroyNotify)derate_health_report_unref);
+  derate_check_return_report (task, derate_health_report_new (status, cause, message));
 }
 
 static gboolean
@@ -169,26 +168,11 @@ derate_tcp_check_run_async (DerateHealthCheck *check,
   g_socket_client_connect_async (client, self->options->address, cancellable, connected, task);
 }
 
-static DerateHealthReport *
-derate_tcp_check_run_finish (DerateHealthCheck *check, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, check), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static DerateHealthCheckThreading
-derate_tcp_check_get_threading (DerateHealthCheck *check)
-{
-  return DERATE_HEALTH_CHECK_ANY_THREAD;
-}
-
 static void
 derate_tcp_check_iface_init (DerateHealthCheckInterface *iface)
 {
+  derate_check_iface_fill (iface);
   iface->run_async = derate_tcp_check_run_async;
-  iface->run_finish = derate_tcp_check_run_finish;
-  iface->get_threading = derate_tcp_check_get_threading;
 }
 
 static void
