@@ -58,7 +58,8 @@ static gboolean
 was_read_only (const DeratePgRun *run)
 {
   for (guint i = 0; i < run->n_calls; i++)
-    if (g_error_matches (run->calls[i].error, DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY))
+    if (run->calls[i].error != NULL &&
+        g_error_matches (run->calls[i].error, DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY))
       return TRUE;
   return FALSE;
 }

@@ -211,5 +211,13 @@ derate_pg_error_is_failure (const GError *error)
 GQuark
 derate_pg_error_quark (void)
 {
-  return g_quark_from_static_string ("derate-pg-error-quark");
+  static GQuark quark; /* atomic: whoever finds none asks */
+  GQuark known = __atomic_load_n (&quark, __ATOMIC_RELAXED);
+
+  if (G_UNLIKELY (known == 0))
+    {
+      known = g_quark_from_static_string ("derate-pg-error-quark");
+      __atomic_store_n (&quark, known, __ATOMIC_RELAXED);
+    }
+  return known;
 }

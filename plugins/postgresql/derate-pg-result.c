@@ -21,7 +21,7 @@ G_DEFINE_BOXED_TYPE (DeratePgResult, derate_pg_result, derate_pg_result_ref, der
 DeratePgResult *
 derate_pg_result_new (PGresult *pg)
 {
-  DeratePgResult *result = g_atomic_rc_box_new0 (DeratePgResult);
+  DeratePgResult *result = g_atomic_rc_box_new (DeratePgResult);
 
   result->pg = pg;
   return result;

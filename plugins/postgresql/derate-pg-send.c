@@ -135,7 +135,7 @@ send_call (DeratePgConnection *self, guint i)
 {
   DeratePgRun *run = &self->run;
   DeratePgCall *call = &run->calls[i];
-  g_auto (DeratePgParameters) parameters = { 0 };
+  g_auto (DeratePgParameters) parameters; /* not cleared: it is large */
   DeratePgRunState state = DERATE_PG_RUN_GOES_ON;
   gboolean is_good =
       derate_pg_parameters_init (&parameters, call->tuple, run->takes_big, &call->error);

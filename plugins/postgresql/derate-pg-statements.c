@@ -100,6 +100,49 @@ derate_pg_statements_evict (DeratePgStatements *self, DeratePgStatement *stateme
   derate_pg_statements_forget (self, statement);
 }
 
+/* What is asked many times in a row is found without a look into the table. */
+static gboolean
+is_last_used (DeratePgStatements *self, const DeratePgStatement *key)
+{
+  const DeratePgStatement *last = self->recent.head != NULL ? self->recent.head->data : NULL;
+
+  return last != NULL && last->n_types == key->n_types &&
+         memcmp (last->types, key->types, (gsize)key->n_types * sizeof (Oid)) == 0 &&
+         strcmp (last->sql, key->sql) == 0;
+}
+
+static DeratePgStatement *
+look_up (DeratePgStatements *self, DeratePgStatement *key)
+{
+  DeratePgStatement *found;
+
+  key->hash = g_str_hash (key->sql);
+  for (int i = 0; i < key->n_types; i++)
+    key->hash = key->hash * 33 + key->types[i];
+  found = g_hash_table_lookup (self->table, key);
+  if (found != NULL)
+    {
+      g_queue_unlink (&self->recent, &found->link);
+      g_queue_push_head_link (&self->recent, &found->link);
+    }
+  return found;
+}
+
+static DeratePgStatement *
+add (DeratePgStatements *self, const DeratePgStatement *key)
+{
+  DeratePgStatement *statement;
+
+  if (!is_worth_it (key->sql) || strlen (key->sql) > MAX_LENGTH)
+    return NULL;
+  if (self->recent.length >= self->size)
+    derate_pg_statements_evict (self, self->recent.tail->data);
+  statement = statement_new (key);
+  g_hash_table_add (self->table, statement);
+  g_queue_push_head_link (&self->recent, &statement->link);
+  return statement;
+}
+
 DeratePgStatement *
 derate_pg_statements_find (DeratePgStatements *self,
                            const char *sql,
@@ -111,25 +154,11 @@ derate_pg_statements_find (DeratePgStatements *self,
 
   if (parameters->n > 0)
     key.types = parameters->types;
-  key.hash = g_str_hash (sql);
-  for (int i = 0; i < parameters->n; i++)
-    key.hash = key.hash * 33 + parameters->types[i];
-  found = g_hash_table_lookup (self->table, &key);
-  if (found != NULL && self->recent.head != &found->link)
-    {
-      g_queue_unlink (&self->recent, &found->link);
-      g_queue_push_head_link (&self->recent, &found->link);
-    }
-  else if (found == NULL)
-    {
-      if (!is_worth_it (sql) || strlen (sql) > MAX_LENGTH)
-        return NULL;
-      if (self->recent.length >= self->size)
-        derate_pg_statements_evict (self, self->recent.tail->data);
-      found = statement_new (&key);
-      g_hash_table_add (self->table, found);
-      g_queue_push_head_link (&self->recent, &found->link);
-    }
+  found = is_last_used (self, &key) ? self->recent.head->data : look_up (self, &key);
+  if (found == NULL)
+    found = add (self, &key);
+  if (found == NULL)
+    return NULL;
   found->n_seen++;
   found->n_refs++;
   return found;
