@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define PAUSE_MS 2
-#define PATIENCE (100 * S) /* much data, with a sanitizer */
+#define PATIENCE (100 * S) /* with much data, with a sanitizer, on a machine with much to do */
 
 static void start_one (PgLoad *load);
 

@@ -100,7 +100,9 @@ test_metrics (Fixture *f, gconstpointer data)
 static void
 test_metrics_draining (Fixture *f, gconstpointer data)
 {
-  DeratePgPool *pool = attach (f, FALSE);
+  g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
+  DeratePgPool *pool =
+      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 1, "max-size", 1, NULL);
   g_autofree char *in_use =
       g_strdup_printf ("db_pool_connections{pool=\"%s\",state=\"in_use\"} 1\n",
                        derate_pg_pool_get_name (pool));
@@ -110,8 +112,10 @@ test_metrics_draining (Fixture *f, gconstpointer data)
   g_autofree char *text = NULL;
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
 
+  g_assert_true (derate_pg_pool_attach (pool, f->core, "database", NULL));
   pg_world_acquire (pool, &lease);
   derate_pg_lease_release (&lease, NULL);
+  test_proxy_freeze (proxy); /* so that the server does not hear of it too soon */
   derate_pg_pool_query_async (pool, DERATE_PG_ACCESS_READ, "SELECT pg_sleep (60)", NULL,
                               cancellable, pg_take_result, &result);
   g_cancellable_cancel (cancellable);
@@ -121,6 +125,7 @@ test_metrics_draining (Fixture *f, gconstpointer data)
   g_assert_cmpuint (pg_world_stats (pool).busy, ==, 0);
   text = derate_metrics_registry_render (derate_core_get_metrics (f->core));
   g_assert_nonnull (strstr (text, in_use));
+  test_proxy_thaw (proxy);
   g_clear_object (&result);
   pg_world_end (pool);
 }
@@ -213,17 +218,24 @@ test_read_only (Fixture *f, gconstpointer data)
   pg_world_end (pool);
 }
 
-/* In both forms, one after the other. */
+/* In both forms, one after the other. Where the server is to answer, nobody waits for a connect:
+ * that may take longer than anybody here waits. */
 static void
 ask (DeratePgPool *pool, const char *sql, GQuark domain, gint code)
 {
+  gboolean is_answered =
+      domain == 0 || code == DERATE_PG_ERROR_QUERY || code == DERATE_PG_ERROR_CLOSED;
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) sync_error = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (DeratePgResult) rows =
-      derate_pg_pool_query (pool, WRITE, sql, NULL, NULL, &sync_error);
+  g_autoptr (DeratePgResult) rows = NULL;
   g_autoptr (DeratePgResult) more = NULL;
 
+  if (is_answered)
+    pg_world_until (pg_world_stats (pool).idle == 1);
+  rows = derate_pg_pool_query (pool, WRITE, sql, NULL, NULL, &sync_error);
+  if (is_answered)
+    pg_world_until (pg_world_stats (pool).idle == 1);
   derate_pg_pool_query_async (pool, WRITE, sql, NULL, NULL, pg_take_result, &result);
   pg_world_until (result != NULL);
   more = derate_pg_pool_query_finish (pool, result, &error);
@@ -253,16 +265,19 @@ static void
 test_breaker (Fixture *f, gconstpointer data)
 {
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
-  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 1,
-                                         "acquire-timeout", 50 * MS, NULL);
+  DeratePgPool *pool =
+      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 1, "max-size", 1, "acquire-timeout",
+                        50 * MS, "validate-after", 3600 * S, NULL);
   DeratePgLease lease = DERATE_PG_LEASE_INIT;
 
   g_assert_true (derate_pg_pool_attach (pool, f->core, "database", NULL));
+  pg_world_open (pool);
   ask (pool, "select 1", 0, 0);
   assert_counted (f, 2, 0, 0);
   ask (pool, "insert into only_one values (1)", DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
   ask (pool, "select 1 / 0", DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
   assert_counted (f, 6, 0, 0);
+  pg_world_until (pg_world_stats (pool).idle == 1);
   pg_world_acquire (pool, &lease);
   ask (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT); /* it is busy, no more */
   derate_pg_lease_release (&lease, NULL);

@@ -9,11 +9,12 @@
 
 enum
 {
-  N_ROUNDS = 1000,
+  N_ROUNDS = 1000, /* at least: it goes on until every end has come to pass often */
+  N_OFTEN = 100,
   N_AT_ONCE = 8,
   N_OTHERS = 4,
   MAX_SIZE = 6,
-  LATEST = 4000 /* microseconds: most are answered by then */
+  LATEST = 4000 /* microseconds: most are answered by then; longer where they are not */
 };
 
 typedef struct
@@ -47,6 +48,19 @@ make_sql (guint mark, guint kind)
   g_auto (GStrv) parts = g_strsplit (statements[kind], "%u", 2);
 
   return g_strjoinv (text, parts);
+}
+
+static gboolean
+is_over (const Storm *storm)
+{
+  return storm->n_started >= N_ROUNDS && storm->n_cancelled > N_OFTEN &&
+         storm->n_timed_out > N_OFTEN && storm->n_answered > 0 && storm->n_others > N_OFTEN;
+}
+
+static int
+choose_latest (const Storm *storm)
+{
+  return LATEST * (int)(1 + storm->n_started / N_ROUNDS);
 }
 
 static void start_round (Storm *storm);
@@ -109,7 +123,7 @@ static void
 start_cancellable (Round *round)
 {
   g_autofree char *sql = make_sql (round->mark, round->mark % G_N_ELEMENTS (statements));
-  int after = g_test_rand_int_range (-1, LATEST / 1000 + 1);
+  int after = g_test_rand_int_range (-1, choose_latest (round->storm) / 1000 + 1);
 
   round->cancellable = g_cancellable_new ();
   if (after < 0)
@@ -141,7 +155,8 @@ on_acquired (GObject *source, GAsyncResult *result, gpointer data)
   derate_pg_pool_acquire_finish (DERATE_PG_POOL (source), result, &round->lease, &error);
   g_assert_no_error (error);
   session = derate_pg_lease_get_connection (&round->lease);
-  derate_pg_connection_set_query_timeout (session, g_test_rand_int_range (1, LATEST));
+  derate_pg_connection_set_query_timeout (session,
+                                          g_test_rand_int_range (1, choose_latest (round->storm)));
   derate_pg_connection_query_async (session, sql, NULL, NULL, on_limited_end, round);
 }
 
@@ -150,7 +165,7 @@ start_round (Storm *storm)
 {
   Round *round;
 
-  if (storm->n_started == N_ROUNDS)
+  if (is_over (storm))
     return;
   round = g_new0 (Round, 1);
   round->storm = storm;
@@ -186,7 +201,7 @@ on_other_answer (GObject *source, GAsyncResult *result, gpointer data)
   g_free (other->mark);
   storm->n_others++;
   storm->n_running--;
-  if (storm->n_started < N_ROUNDS)
+  if (!is_over (storm))
     start_other (storm);
 }
 
@@ -270,15 +285,11 @@ test_storm (void)
   pg_world_until (pg_world_stats (pool).draining == 0);
   g_atomic_int_set (&watcher.is_over, TRUE);
   g_thread_join (thread);
-  g_test_message ("%d rounds in %.1f s: %u cancelled, %u timed out, %u answered; %u statements of "
+  g_test_message ("%u rounds in %.1f s: %u cancelled, %u timed out, %u answered; %u statements of "
                   "others, all answered; at most %u sessions of %d, in %u looks; %u were opened",
-                  N_ROUNDS, (double)(g_get_monotonic_time () - since) / S, storm.n_cancelled,
+                  storm.n_started, (double)(g_get_monotonic_time () - since) / S, storm.n_cancelled,
                   storm.n_timed_out, storm.n_answered, storm.n_others, watcher.most, MAX_SIZE,
                   watcher.n_looks, (guint)pg_world_stats (pool).opened);
-  g_assert_cmpuint (storm.n_cancelled, >, N_ROUNDS / 10);
-  g_assert_cmpuint (storm.n_timed_out, >, N_ROUNDS / 10);
-  g_assert_cmpuint (storm.n_answered, >, 0);
-  g_assert_cmpuint (storm.n_others, >, N_ROUNDS / 10);
   g_assert_cmpuint (watcher.most, <=, MAX_SIZE);
   g_assert_cmpint (pg_world_count ("select count(*) from pg_stat_activity where query like "
                                    "'%pg_sleep(60)%' and state = 'active' and "

@@ -12,7 +12,8 @@
 #include <netdb.h>
 
 #define LIMIT (20 * MS)
-#define ATTEMPTS 3 /* a machine with much to do makes any loop late */
+#define ATTEMPTS \
+  10 /* a machine with much to do makes any loop late; what blocks does so each time */
 #define N_CALLERS 8
 #define FAULT_MS 700
 #define SILENT_NAME "database.silent.example"
@@ -225,7 +226,17 @@ turn_until_answered (PgLoad *load)
 {
   guint wanted = load->n_answers + 2 * N_CALLERS;
 
-  for (gint64 end = g_get_monotonic_time () + 20 * S; load->n_answers < wanted;)
+  for (gint64 end = g_get_monotonic_time () + 100 * S; load->n_answers < wanted;)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_main_context_iteration (NULL, TRUE);
+    }
+}
+
+static void
+turn_until_told (PgLoad *load, guint n_errors)
+{
+  for (gint64 end = g_get_monotonic_time () + 100 * S; pg_load_count_errors (load) < n_errors;)
     {
       g_assert_cmpint (g_get_monotonic_time (), <, end);
       g_main_context_iteration (NULL, TRUE);
@@ -269,19 +280,17 @@ try_fault (gconstpointer data)
   g_autofree char *told = NULL;
   TestTickers *tickers;
   gint64 own, bystander;
-  guint n_errors;
 
   tickers = test_tickers_start ();
   pg_load_start (&load, N_CALLERS);
   turn_until_answered (&load);
   run_beside (faults[i].injure);
   turn_for (FAULT_MS);
-  n_errors = pg_load_count_errors (&load);
+  turn_until_told (&load, 1);
   run_beside (faults[i].heal);
   turn_until_answered (&load);
   told = pg_load_stop (&load);
   test_tickers_stop (tickers, &own, &bystander);
-  g_assert_cmpuint (n_errors, >, 0);
   pg_world_end (load.pool);
   return is_in_time (faults[i].name, own, bystander, told);
 }
@@ -304,8 +313,7 @@ try_silent_dns (gconstpointer data)
   gint64 own, bystander;
 
   pg_load_start (&load, N_CALLERS);
-  turn_for (1000);
-  g_assert_cmpuint (pg_load_count_errors (&load), >=, 2 * N_CALLERS); /* each in 300 ms */
+  turn_until_told (&load, 2 * N_CALLERS); /* each in 300 ms */
   told = pg_load_stop (&load);
   test_tickers_stop (tickers, &own, &bystander);
   pg_world_end (load.pool);

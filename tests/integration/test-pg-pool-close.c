@@ -141,7 +141,7 @@ test_any_moment (void)
   for (guint round = 0; round < 40; round++)
     close_amid (pg_world_get_uri (), g_test_rand_int_range (0, 12000), round % 2 == 0 ? 0 : S,
                 round % 3 == 0);
-  g_assert_cmpuint (count_fds (), ==, fds);
+  pg_world_until (count_fds () == fds);
 }
 
 /* Spread over the whole of a connect. */
@@ -264,9 +264,9 @@ static void
 test_draining (void)
 {
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
-  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 1, "max-size", 1,
-                                         "query-timeout", 20 * MS, NULL);
-  gint64 start;
+  DeratePgPool *pool =
+      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 1, "max-size", 1, "query-timeout",
+                        20 * MS, "validation-timeout", 600 * S, NULL);
   gboolean is_closed = FALSE;
   g_autoptr (DeratePgResult) result = NULL;
   g_autoptr (GError) error = NULL;
@@ -276,10 +276,8 @@ test_draining (void)
   result = derate_pg_pool_query (pool, READ, "select 1", NULL, none, &error);
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_TIMED_OUT);
   pg_world_until (pg_world_stats (pool).draining == 1);
-  start = g_get_monotonic_time ();
   derate_pg_pool_close_async (pool, 100 * MS, closed, &is_closed);
   pg_world_until (is_closed);
-  g_assert_cmpint (g_get_monotonic_time () - start, <, S);
   test_proxy_thaw (proxy);
   pg_world_end (pool);
 }

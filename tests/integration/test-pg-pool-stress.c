@@ -9,6 +9,7 @@
 #define N_ASYNC 2
 #define MAX_SIZE 6
 #define RUN_FOR (1500 * MS)
+#define N_GOOD 50 /* at least, however long that takes */
 
 typedef struct
 {
@@ -244,9 +245,12 @@ run_stress (gboolean closes, DeratePgReset reset)
       actors[i].random = g_rand_new_with_seed (g_test_rand_int ());
       actors[i].thread = g_thread_new ("actor", i < N_SYNC ? act_sync : act_async, &actors[i]);
     }
-  for (gint64 end = g_get_monotonic_time () + RUN_FOR; g_get_monotonic_time () < end;)
+  for (gint64 end = g_get_monotonic_time () + RUN_FOR; g_get_monotonic_time () < end ||
+                                                       g_atomic_int_get (&stress.n_good) < N_GOOD ||
+                                                       was_closed != closes;)
     {
-      if (closes && !was_closed && end - g_get_monotonic_time () < RUN_FOR / 3)
+      if (closes && !was_closed && end - g_get_monotonic_time () < RUN_FOR / 3 &&
+          g_atomic_int_get (&stress.n_good) >= N_GOOD)
         {
           derate_pg_pool_close_async (stress.pool, 5 * MS, NULL, NULL);
           was_closed = TRUE;
@@ -261,7 +265,6 @@ run_stress (gboolean closes, DeratePgReset reset)
       g_rand_free (actors[i].random);
     }
   g_test_message ("%d calls, %d of them went well", stress.n_done, stress.n_good);
-  g_assert_cmpint (stress.n_good, >, 50);
   g_assert_cmpuint (pg_world_stats (stress.pool).waiting, ==, 0);
   g_assert_cmpuint (pg_world_stats (stress.pool).busy, ==, 0);
   if (!closes)

@@ -65,22 +65,24 @@ test_threads (void)
 static void
 test_timeout (void)
 {
-  DeratePgPool *pool = pg_world_pool ("max-size", 2, "acquire-timeout", 200 * MS, NULL);
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  DeratePgPool *pool =
+      pg_world_pool ("max-size", 2, "acquire-timeout", 200 * MS, "clock", clock, NULL);
   g_auto (DeratePgLease) first = DERATE_PG_LEASE_INIT;
   g_auto (DeratePgLease) second = DERATE_PG_LEASE_INIT;
-  g_autoptr (GError) error = NULL;
-  gint64 start;
+  g_autoptr (PgCaller) caller = NULL;
 
   pg_world_acquire (pool, &first);
   pg_world_acquire (pool, &second);
-  start = g_get_monotonic_time ();
-  error = pg_world_acquire_fails (pool);
-  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
-  g_assert_nonnull (strstr (error->message, "no connection within 200ms (2 in use, 0 idle, 0 "
-                                            "connecting, 1 waiting)"));
-  g_assert_cmpint (g_get_monotonic_time () - start, >=, 200 * MS);
-  g_assert_cmpint (g_get_monotonic_time () - start, <, 260 * MS);
+  caller = pg_caller_new (pool, NULL);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 200 * MS - 1);
+  g_assert_cmpuint (pg_world_stats (pool).timed_out, ==, 0);
+  derate_manual_clock_advance (DERATE_MANUAL_CLOCK (clock), 1);
   g_assert_cmpuint (pg_world_stats (pool).timed_out, ==, 1);
+  pg_world_until (pg_caller_is_done (caller));
+  g_assert_error (caller->error, DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
+  g_assert_nonnull (strstr (caller->error->message, "no connection within 200ms (2 in use, 0 idle, "
+                                                    "0 connecting, 1 waiting)"));
   derate_pg_lease_clear (&first);
   derate_pg_lease_clear (&second);
   pg_world_end (pool);
@@ -142,12 +144,13 @@ test_double_release (void)
 static void
 test_late_waiter (void)
 {
-  DeratePgPool *pool =
-      pg_world_pool ("min-size", 1, "max-size", 1, "acquire-timeout", 1 * MS, NULL);
+  DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, "acquire-timeout", 1 * MS,
+                                      "validate-after", 3600 * S, NULL);
   guint served = 0;
 
   pg_world_open (pool);
-  for (guint i = 0; i < 1000; i++)
+  /* Until both have happened, too, on a machine that has no time for one of them. */
+  for (guint i = 0; i < 1000 || served == 0 || pg_world_stats (pool).timed_out == 0; i++)
     {
       g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
       g_autoptr (GCancellable) cancellable = g_cancellable_new ();
@@ -169,8 +172,6 @@ test_late_waiter (void)
       g_assert_cmpuint (pg_world_stats (pool).idle, ==, 1);
     }
   g_test_message ("%u were served, %lu too late", served, (gulong)pg_world_stats (pool).timed_out);
-  g_assert_cmpuint (served, >, 0);
-  g_assert_cmpuint (pg_world_stats (pool).timed_out, >, 0);
   g_assert_cmpuint (pg_world_stats (pool).opened, ==, 1);
   pg_world_end (pool);
 }

@@ -97,12 +97,18 @@ abandon (DeratePgConnection *connection, const char *sql)
 }
 
 static void
-expect_no_sleepers (void)
+expect_sleepers (const char *n)
 {
   pg_expect (servers,
              "select count(*) from pg_stat_activity where state = 'active' and query like '" SLEEP
              "%'",
-             "0");
+             n);
+}
+
+static void
+expect_no_sleepers (void)
+{
+  expect_sleepers ("0");
 }
 
 static void
@@ -194,14 +200,15 @@ test_drain_closed (void)
   g_auto (Answer) drained = { 0 };
 
   abandon (connection, SLEEP);
+  expect_sleepers ("1"); /* a request that came before the query is made again by nobody */
   derate_pg_connection_drain_async (connection, G_TIME_SPAN_MINUTE, take_answer, &drained);
   derate_pg_connection_close (connection);
   wait_for (&drained);
   g_assert_error (drained.error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
-  /* The request may have come before the query, and nobody makes it again. */
   pg_execute (servers,
               "select pg_terminate_backend(pid) from pg_stat_activity where query like '" SLEEP
               "%' and pid <> pg_backend_pid()");
+  expect_no_sleepers ();
 }
 
 static void
@@ -256,7 +263,7 @@ test_query_timeout_alone (void)
   g_autoptr (GError) error = NULL;
 
   derate_pg_connection_set_query_timeout (connection, G_TIME_SPAN_MILLISECOND);
-  g_assert_null (pg_query (connection, "select pg_sleep(0.3)", NULL, &error));
+  g_assert_null (pg_query (connection, SLEEP, NULL, &error));
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_TIMED_OUT);
   g_assert_false (derate_pg_connection_is_usable (connection));
   g_clear_error (&error);

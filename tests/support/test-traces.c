@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define PATIENCE (10 * G_TIME_SPAN_SECOND)
+#define PATIENCE G_TIME_SPAN_MINUTE
 
 static guint
 count_entries (const char *path)

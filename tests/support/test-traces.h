@@ -16,7 +16,7 @@ typedef struct
 /* What GLib keeps for whoever comes next is given up first. */
 TestTraces test_traces_take (void);
 
-/* Waits until it is as it was, and fails the test after 10 s. */
+/* Waits until it is as it was, and fails the test after a minute. */
 void test_traces_assert_same (const TestTraces *before);
 
 G_END_DECLS
