@@ -9,7 +9,6 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <string.h>
 
 #define STUCK_MS 1500
@@ -62,26 +61,13 @@ typedef struct
   guint count;
 } Probe;
 
-static gint64
-read_wait (void)
-{
-  g_autofree char *text = NULL;
-  guint64 running = 0;
-  guint64 waiting = 0;
-
-  if (g_file_get_contents ("/proc/thread-self/schedstat", &text, NULL, NULL) &&
-      sscanf (text, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, &running, &waiting) == 2)
-    return (gint64)(waiting / 1000);
-  return 0;
-}
-
 static void
 probe_work (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   static GPrivate last_wait = G_PRIVATE_INIT (g_free);
   gint64 now = g_get_monotonic_time ();
   gint64 *last = g_private_get (&last_wait);
-  gint64 waited = read_wait ();
+  gint64 waited = test_lag_read_wait ();
   gint64 late = now - *(gint64 *)task_data - (waited - (last != NULL ? *last : 0));
 
   g_private_replace (&last_wait, g_memdup2 (&waited, sizeof waited));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "test-lag.h"
+
 #include <derate.h>
 
 G_BEGIN_DECLS
@@ -24,15 +26,6 @@ char *test_check_expect (DerateHealthCheck *check,
 /* Runs it against something that hangs: the loop goes on for a while, nothing is lagged by it, and
  * cancelling ends it at once. */
 void test_check_hangs (DerateHealthCheck *check);
-
-/* How long a context goes without a turn for reasons of its own: time in which the thread could run
- * but another had the processor is not counted. */
-typedef struct _TestLag TestLag;
-
-TestLag *test_lag_start (GMainContext *context);
-gint64 test_lag_stop (TestLag *lag); /* the worst, in microseconds */
-
-#define TEST_LAG_MAX (50 * G_TIME_SPAN_MILLISECOND)
 
 /* Turns the context for a while. */
 void test_run_for (GMainContext *context,

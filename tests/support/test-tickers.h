@@ -5,9 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* How late the loop of the default context is for what is due every 2 ms, beside that of a thread
- * which has nothing to do: what that one is late is the machine's doing. Time in which a thread
- * could run but another had the processor is not counted. */
+/* The lag of the default context's loop, beside that of a thread which has nothing to do: what that
+ * one is late is the machine's doing. */
 typedef struct _TestTickers TestTickers;
 
 TestTickers *test_tickers_start (void);
