@@ -3,6 +3,7 @@
 #include "derate-pg-pool-private.h"
 
 #include "derate-pg-enum-types.h"
+#include "derate-pg-target-private.h"
 
 #define SPEC_FLAGS (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS)
 
@@ -249,7 +250,7 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
       self->settings.uri = g_value_dup_string (value);
       break;
     case PROP_PASSWORD:
-      g_free (self->settings.password);
+      derate_pg_secret_free (self->settings.password);
       self->settings.password = g_value_dup_string (value);
       break;
     case PROP_CLOCK:

@@ -9,6 +9,7 @@
 #include "derate-pg-waiter-private.h"
 
 #include "derate-pg-error.h"
+#include "derate-pg-target-private.h"
 
 #include <string.h>
 
@@ -100,12 +101,8 @@ derate_pg_pool_finalize (GObject *object)
   for (guint i = 0; i < self->n_slots; i++)
     g_free (self->slots[i].holder);
   g_free (self->slots_memory);
-  if (self->settings.password != NULL)
-    explicit_bzero (self->settings.password, strlen (self->settings.password));
-  if (self->settings.uri != NULL)
-    explicit_bzero (self->settings.uri, strlen (self->settings.uri));
-  g_free (self->settings.password);
-  g_free (self->settings.uri);
+  derate_pg_secret_free (self->settings.password);
+  derate_pg_secret_free (self->settings.uri);
   g_free (self->settings.name);
 
   G_OBJECT_CLASS (derate_pg_pool_parent_class)->finalize (object);
