@@ -164,3 +164,13 @@ derate_pg_pool_look_after (DeratePgPool *pool, DeratePgSlot *slot)
       derate_pg_pool_put (pool, slot);
     }
 }
+
+gboolean
+derate_pg_pool_check_idle (DeratePgPool *pool, DeratePgSlot *slot, guint64 word, guint care)
+{
+  if (!derate_pg_slot_move (slot, word, DERATE_PG_SLOT_IDLE, DERATE_PG_SLOT_RESERVED))
+    return FALSE;
+  slot->care |= CARE_CHECK | care;
+  derate_pg_pool_look_after (pool, slot);
+  return TRUE;
+}

@@ -237,7 +237,6 @@ derate_pg_control_end (DeratePgPool *pool)
   turn_openings (pool);
   derate_pg_resize_turn (pool);
   derate_pg_pool_return_tasks (tasks, NULL);
-  g_ptr_array_set_size (tasks, 0);
   g_object_unref (pool); /* of shut () */
 }
 

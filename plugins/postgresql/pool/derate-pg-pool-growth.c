@@ -119,7 +119,7 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
   DeratePgSlot *slot = user_data;
   DeratePgPool *pool = slot->pool; /* it outlives its connects */
   g_autoptr (GError) error = NULL;
-  DeratePgConnection *connection = derate_pg_pool_connect_finish (pool, result, &error);
+  DeratePgConnection *connection = derate_pg_connection_open_finish (result, &error);
 
   g_clear_object (&slot->cancellable);
   if (connection != NULL)
@@ -134,14 +134,25 @@ connected (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 /* Under the lock. */
-static void
-start (DeratePgPool *pool, GQueue *started)
+static DeratePgSlot *
+take_empty (DeratePgPool *pool)
 {
   DeratePgSlot *slot = derate_pg_pool_find_empty (pool);
 
   pool->growth.n_connecting++;
   derate_pg_pool_enlist (pool, slot);
-  g_queue_push_tail (started, slot);
+  return slot;
+}
+
+static void
+start (DeratePgPool *pool, DeratePgSlot *slot)
+{
+  DeratePgPreference preference = { 0 };
+
+  derate_pg_roles_prefer (pool, &preference);
+  slot->cancellable = g_cancellable_new ();
+  derate_pg_connection_open_preferring_async (pool->settings.uri, pool->settings.password,
+                                              &preference, slot->cancellable, connected, slot);
 }
 
 /* A session that is being checked is as good as one that is being opened, for a while. */
@@ -213,15 +224,11 @@ check_stale (DeratePgPool *pool, guint n)
 {
   for (guint i = 0; i < pool->n_slots && n > 0; i++)
     {
-      DeratePgSlot *slot = &pool->slots[i];
-      guint64 word = derate_pg_slot_read (slot);
+      guint64 word = derate_pg_slot_read (&pool->slots[i]);
 
-      if ((word & SLOT_STALE) == 0 ||
-          !derate_pg_slot_move (slot, word, DERATE_PG_SLOT_IDLE, DERATE_PG_SLOT_RESERVED))
-        continue;
-      slot->care |= CARE_CHECK | CARE_CHECKING;
-      derate_pg_pool_look_after (pool, slot);
-      n--;
+      if ((word & SLOT_STALE) != 0 &&
+          derate_pg_pool_check_idle (pool, &pool->slots[i], word, CARE_CHECKING))
+        n--;
     }
 }
 
@@ -249,13 +256,10 @@ derate_pg_growth_turn (DeratePgPool *pool, gint64 now)
   n_checks = count_checks (pool, now);
   g_mutex_lock (&pool->lock);
   for (guint n = count_wanted (pool, n_checks, now); n > 0; n--)
-    start (pool, &started);
+    g_queue_push_tail (&started, take_empty (pool));
   g_mutex_unlock (&pool->lock);
   while ((slot = g_queue_pop_head (&started)) != NULL)
-    {
-      slot->cancellable = g_cancellable_new ();
-      derate_pg_pool_connect_async (pool, slot->cancellable, connected, slot);
-    }
+    start (pool, slot);
 }
 
 /* Under the lock. */

@@ -225,15 +225,6 @@ void derate_pg_pool_was_given (DeratePgPool *pool);
 void derate_pg_pool_take_back (DeratePgPool *pool,
                                DeratePgSlot *slot);
 
-/* derate-pg-pool-connect.c: the one way to a new session. */
-void derate_pg_pool_connect_async (DeratePgPool       *pool,
-                                   GCancellable       *cancellable,
-                                   GAsyncReadyCallback callback,
-                                   gpointer            user_data);
-DeratePgConnection *derate_pg_pool_connect_finish (DeratePgPool *pool,
-                                                   GAsyncResult *result,
-                                                   GError      **error);
-
 /* derate-pg-pool-growth.c: the pool thread's. */
 void derate_pg_growth_turn (DeratePgPool *pool,
                             gint64        now);
@@ -250,6 +241,13 @@ gboolean derate_pg_growth_is_hopeless (DeratePgPool *pool);
 /* derate-pg-pool-care.c: what is done to a session that nobody has acquired; the pool thread's. */
 void derate_pg_pool_look_after (DeratePgPool *pool,
                                 DeratePgSlot *slot);
+
+/* Takes a session that is idle, as of @word, and asks it for a sign of life; it is lent after that.
+ * FALSE if it is idle no more. */
+gboolean derate_pg_pool_check_idle (DeratePgPool *pool,
+                                    DeratePgSlot *slot,
+                                    guint64       word,
+                                    guint         care);
 
 typedef enum
 {

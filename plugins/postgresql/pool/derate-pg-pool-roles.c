@@ -153,13 +153,8 @@ ask_all (DeratePgPool *pool)
 
       if ((word & SLOT_WRITABLE) != 0)
         continue;
-      if (derate_pg_slot_state (word) == DERATE_PG_SLOT_IDLE &&
-          derate_pg_slot_move (slot, word, DERATE_PG_SLOT_IDLE, DERATE_PG_SLOT_RESERVED))
-        {
-          slot->care |= CARE_CHECK;
-          derate_pg_pool_look_after (pool, slot);
-        }
-      else if (derate_pg_slot_state (word) == DERATE_PG_SLOT_BUSY)
+      if (!derate_pg_pool_check_idle (pool, slot, word, 0) &&
+          derate_pg_slot_state (word) == DERATE_PG_SLOT_BUSY)
         derate_pg_slot_flag (slot, SLOT_RETIRE, 0);
     }
 }
@@ -300,15 +295,9 @@ ask_one (DeratePgPool *pool)
   for (guint i = 0; i < pool->n_slots; i++)
     {
       DeratePgSlot *slot = &pool->slots[i];
-      guint64 word = derate_pg_slot_read (slot);
 
-      if (derate_pg_slot_state (word) == DERATE_PG_SLOT_IDLE &&
-          derate_pg_slot_move (slot, word, DERATE_PG_SLOT_IDLE, DERATE_PG_SLOT_RESERVED))
-        {
-          slot->care |= CARE_CHECK;
-          derate_pg_pool_look_after (pool, slot);
-          return;
-        }
+      if (derate_pg_pool_check_idle (pool, slot, derate_pg_slot_read (slot), 0))
+        return;
     }
 }
 
