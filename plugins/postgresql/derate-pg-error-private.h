@@ -7,9 +7,6 @@
 
 G_BEGIN_DECLS
 
-/* From an SQLSTATE. */
-DeratePgError derate_pg_error_from_sqlstate (const char *sqlstate);
-
 /* From the text of a failed attempt to connect, which is all that libpq 15 gives. PQERRORS_VERBOSE
  * must be set: then the SQLSTATE is in the text, whatever its language. */
 GError *derate_pg_error_from_connect (const char *text);

@@ -49,8 +49,8 @@ static const guint failures = 1u << DERATE_PG_ERROR_FAILED | 1u << DERATE_PG_ERR
                               1u << DERATE_PG_ERROR_NOT_READY | 1u << DERATE_PG_ERROR_RESOURCES |
                               1u << DERATE_PG_ERROR_CLOSED | 1u << DERATE_PG_ERROR_TIMED_OUT;
 
-DeratePgError
-derate_pg_error_from_sqlstate (const char *sqlstate)
+static DeratePgError
+code_from_sqlstate (const char *sqlstate)
 {
   for (guint i = 0; sqlstate != NULL && i < G_N_ELEMENTS (states); i++)
     {
@@ -109,7 +109,7 @@ derate_pg_error_from_connect (const char *text)
   g_autofree char *line = one_line (text);
   DeratePgError code;
 
-  code = state != NULL ? derate_pg_error_from_sqlstate (state) : code_from_text (text);
+  code = state != NULL ? code_from_sqlstate (state) : code_from_text (text);
   if (code == DERATE_PG_ERROR_CLOSED)
     code = DERATE_PG_ERROR_NOT_READY;
   return g_error_new (DERATE_PG_ERROR, code, CANNOT_CONNECT "%s", line);
@@ -122,7 +122,7 @@ derate_pg_error_from_result (const PGresult *result)
   const char *primary = PQresultErrorField (result, PG_DIAG_MESSAGE_PRIMARY);
   const char *severity = PQresultErrorField (result, PG_DIAG_SEVERITY_NONLOCALIZED);
   g_autofree char *line = one_line (primary != NULL ? primary : PQresultErrorMessage (result));
-  DeratePgError code = derate_pg_error_from_sqlstate (state);
+  DeratePgError code = code_from_sqlstate (state);
 
   if (state == NULL)
     return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED, "the session has ended: %s", line);

@@ -114,7 +114,6 @@ derate_pg_pool_make_closed (DeratePgPool *pool)
                       pool->settings.name);
 }
 
-/* Under the lock. From now on the pool keeps itself until nothing of it is left. */
 void
 derate_pg_pool_shut (DeratePgPool *pool, gint64 close_by, GQueue *ended)
 {

@@ -158,6 +158,12 @@ derate_pg_pool_is_paused (DeratePgPool *pool)
   return (__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_PAUSED) != 0;
 }
 
+static inline DeratePgOperation
+derate_pg_access_to_operation (DeratePgAccess access)
+{
+  return access == DERATE_PG_ACCESS_WRITE ? DERATE_PG_OPERATION_WRITE : DERATE_PG_OPERATION_READ;
+}
+
 /* derate-pg-pool-properties.c */
 void derate_pg_pool_install_properties (GObjectClass *klass);
 void derate_pg_pool_init_properties (DeratePgPool *pool);
@@ -188,12 +194,10 @@ gboolean derate_pg_pool_try_acquire (DeratePgPool  *pool,
                                      const char    *tag,
                                      DeratePgLease *lease);
 
-static inline DeratePgOperation
-derate_pg_access_to_operation (DeratePgAccess access)
-{
-  return access == DERATE_PG_ACCESS_WRITE ? DERATE_PG_OPERATION_WRITE : DERATE_PG_OPERATION_READ;
-}
+/* There is one whenever there may be one session more. Under the lock. */
 DeratePgSlot *derate_pg_pool_find_empty (DeratePgPool *pool);
+
+/* Whether a session is idle that must be asked for a sign of life before it is lent. */
 gboolean derate_pg_pool_has_stale (DeratePgPool *pool);
 
 /* Moves between EMPTY and the rest, under the lock: what is counted against max. */
@@ -230,6 +234,11 @@ void derate_pg_growth_turn (DeratePgPool *pool,
                             gint64        now);
 gint64 derate_pg_growth_next (DeratePgPool *pool,
                               gint64        now);
+
+/* A session that was opened for a slot that is CONNECTING. */
+void derate_pg_growth_adopt (DeratePgPool       *pool,
+                             DeratePgSlot       *slot,
+                             DeratePgConnection *connection);
 
 /* Tells it, from any thread under the lock, that somebody waits. */
 void derate_pg_growth_ask (DeratePgPool *pool);
@@ -294,11 +303,6 @@ gint64 derate_pg_pool_turn_slot (DeratePgPool *pool,
                                  DeratePgSlot *slot,
                                  gint64        now);
 
-/* A session that was opened for a slot that is CONNECTING. */
-void derate_pg_growth_adopt (DeratePgPool       *pool,
-                             DeratePgSlot       *slot,
-                             DeratePgConnection *connection);
-
 /* derate-pg-pool-roles.c: the pool thread's. */
 void derate_pg_roles_init (DeratePgPool *pool);
 void derate_pg_roles_clear (DeratePgPool *pool);
@@ -353,9 +357,6 @@ gint64 derate_pg_leak_look (DeratePgPool *pool,
 void derate_pg_pool_read_stats (DeratePgPool      *pool,
                                 DeratePgPoolStats *stats);
 
-/* derate-pg-pool-control.c */
-GError *derate_pg_pool_make_closed (DeratePgPool *pool);
-
 /* derate-pg-pool-tasks.c: under the lock, but for the last. */
 
 /* Takes @task over; its cancellable takes it out of @list (openings, drains) again. */
@@ -392,7 +393,16 @@ void derate_pg_sizing_refused (DeratePgPool *pool,
 void derate_pg_sizing_turn (DeratePgPool *pool,
                             gint64        now);
 
-/* derate-pg-pool-control.c: the pool thread's. */
+/* derate-pg-pool-control.c */
+GError *derate_pg_pool_make_closed (DeratePgPool *pool);
+
+/* Closes it to everybody: no caller waits from then on (they are added to @ended), and it keeps
+ * itself until nothing of it is left. Under the lock. */
+void derate_pg_pool_shut (DeratePgPool *pool,
+                          gint64        close_by,
+                          GQueue       *ended);
+
+/* The pool thread's. */
 gint64 derate_pg_control_turn (DeratePgPool *pool,
                                gint64        now);
 gboolean derate_pg_control_is_ended (DeratePgPool *pool);

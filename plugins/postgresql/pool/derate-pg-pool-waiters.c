@@ -30,8 +30,9 @@ push (DeratePgPool *pool, DeratePgWaiter *waiter)
   __atomic_or_fetch (&pool->gate, GATE_WAITERS, __ATOMIC_SEQ_CST);
 }
 
-void
-derate_pg_waiter_leave (DeratePgPool *pool, DeratePgWaiter *waiter)
+/* Takes it out of the queue. */
+static void
+leave (DeratePgPool *pool, DeratePgWaiter *waiter)
 {
   g_queue_unlink (&pool->waiters, &waiter->link);
   waiter->is_queued = FALSE;
@@ -46,16 +47,17 @@ derate_pg_waiter_serve (DeratePgPool *pool,
                         DeratePgSlot *slot,
                         GQueue *served)
 {
-  derate_pg_waiter_leave (pool, waiter);
+  leave (pool, waiter);
   derate_pg_leak_note (pool, slot, waiter->tag);
   waiter->slot = slot;
   g_queue_push_tail_link (served, &waiter->link);
 }
 
-void
-derate_pg_waiter_fail (DeratePgPool *pool, DeratePgWaiter *waiter, GError *error, GQueue *served)
+/* Takes it out with @error, which is taken over. */
+static void
+fail (DeratePgPool *pool, DeratePgWaiter *waiter, GError *error, GQueue *served)
 {
-  derate_pg_waiter_leave (pool, waiter);
+  leave (pool, waiter);
   waiter->error = error;
   g_queue_push_tail_link (served, &waiter->link);
 }
@@ -70,7 +72,7 @@ derate_pg_waiter_give_up (DeratePgPool *pool,
 
   g_cancellable_set_error_if_cancelled (cancellable, &error);
   pool->counts.cancelled++;
-  derate_pg_waiter_fail (pool, waiter, error, served);
+  fail (pool, waiter, error, served);
 }
 
 void
@@ -101,8 +103,7 @@ refuse (DeratePgPool *pool, DeratePgWaiter *waiter, guint32 gate)
   const char *name = pool->settings.name;
 
   if (gate & GATE_CLOSED)
-    return g_error_new (DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_CLOSED, "pool %s: it is closed",
-                        name);
+    return derate_pg_pool_make_closed (pool);
   if ((gate & GATE_READ_ONLY) && waiter->access == DERATE_PG_ACCESS_WRITE)
     return g_error_copy (pool->roles.refusal);
   if (pool->settings.max_waiters > 0 && pool->waiters.length >= pool->settings.max_waiters)
@@ -169,7 +170,7 @@ derate_pg_waiters_expire (DeratePgPool *pool, gint64 now, GQueue *served)
       if (waiter->deadline > now)
         break;
       pool->counts.timed_out++;
-      derate_pg_waiter_fail (pool, waiter, make_timeout (pool, waiter), served);
+      fail (pool, waiter, make_timeout (pool, waiter), served);
     }
 }
 
@@ -204,7 +205,7 @@ derate_pg_waiters_fail_writes (DeratePgPool *pool, GQueue *served)
 
       next = l->next;
       if (waiter->access == DERATE_PG_ACCESS_WRITE)
-        derate_pg_waiter_fail (pool, waiter, g_error_copy (pool->roles.refusal), served);
+        fail (pool, waiter, g_error_copy (pool->roles.refusal), served);
     }
 }
 
@@ -212,5 +213,5 @@ void
 derate_pg_waiters_fail_all (DeratePgPool *pool, const GError *error, GQueue *served)
 {
   while (pool->waiters.head != NULL)
-    derate_pg_waiter_fail (pool, pool->waiters.head->data, g_error_copy (error), served);
+    fail (pool, pool->waiters.head->data, g_error_copy (error), served);
 }

@@ -33,19 +33,11 @@ void derate_pg_waiter_queue (DeratePgPool   *pool,
                              DeratePgWaiter *waiter,
                              GQueue         *served);
 
-/* Takes it out of the queue. Under the lock. */
-void derate_pg_waiter_leave (DeratePgPool   *pool,
-                             DeratePgWaiter *waiter);
-
-/* Takes it out with what it waited for, or with why not (takes @error over). Under the lock. */
+/* Takes it out with what it waited for. Under the lock. */
 void derate_pg_waiter_serve (DeratePgPool   *pool,
                              DeratePgWaiter *waiter,
                              DeratePgSlot   *slot,
                              GQueue         *served);
-void derate_pg_waiter_fail (DeratePgPool   *pool,
-                            DeratePgWaiter *waiter,
-                            GError         *error,
-                            GQueue         *served);
 
 /* Takes it out because its caller does not wait any longer. Under the lock. */
 void derate_pg_waiter_give_up (DeratePgPool   *pool,
@@ -75,10 +67,5 @@ void derate_pg_waiters_fail_writes (DeratePgPool *pool,
 void derate_pg_waiters_fail_all (DeratePgPool *pool,
                                  const GError *error,
                                  GQueue       *served);
-
-/* derate-pg-pool-control.c: under the lock. */
-void derate_pg_pool_shut (DeratePgPool *pool,
-                          gint64        close_by,
-                          GQueue       *ended);
 
 G_END_DECLS
