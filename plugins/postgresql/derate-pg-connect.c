@@ -11,8 +11,6 @@
 #include <derate-resolver.h>
 #include <string.h>
 
-#define PASSED_OVER "derate-pg-passed-over"
-#define HOST "derate-pg-host"
 #define DEFAULT_TIMEOUT (5 * G_TIME_SPAN_SECOND) /* semantics §10 */
 
 typedef struct
@@ -73,12 +71,10 @@ static void
 opening_succeed (GTask *task, PGconn *pg, const DeratePgTarget *target)
 {
   Opening *opening = g_task_get_task_data (task);
-  DeratePgConnection *connection = derate_pg_connection_new (pg);
+  const char *passed_over = opening->n_failures > 0 ? opening->failures->str : NULL;
+  DeratePgConnection *connection =
+      derate_pg_connection_new (pg, derate_pg_target_to_string (target), g_strdup (passed_over));
 
-  g_object_set_data_full (G_OBJECT (connection), HOST, derate_pg_target_to_string (target), g_free);
-  if (opening->n_failures > 0)
-    g_object_set_data_full (G_OBJECT (connection), PASSED_OVER, g_strdup (opening->failures->str),
-                            g_free);
   opening_stop_attempt (opening);
   g_clear_pointer (&opening->spare, PQfinish);
   derate_pg_connection_drop_source (&opening->cancel);
@@ -430,29 +426,4 @@ derate_pg_connection_check_uri (const char *uri, GError **error)
   g_autoptr (DeratePgRoute) route = derate_pg_route_parse (uri, NULL, error);
 
   return route != NULL;
-}
-
-const char *
-derate_pg_connection_get_host (DeratePgConnection *connection)
-{
-  return g_object_get_data (G_OBJECT (connection), HOST);
-}
-
-/**
- * derate_pg_connection_get_passed_over:
- * @connection: a session
- *
- * What became of the hosts of its URI that were tried before this one: `HOST:PORT: REASON`, divided
- * by semicolons. For the thread that has the session.
- *
- * Returns: (transfer none) (nullable): the text, %NULL where it was the first
- *
- * Since: 1.0
- */
-const char *
-derate_pg_connection_get_passed_over (DeratePgConnection *connection)
-{
-  g_return_val_if_fail (DERATE_IS_PG_CONNECTION (connection), NULL);
-
-  return g_object_get_data (G_OBJECT (connection), PASSED_OVER);
 }

@@ -10,8 +10,11 @@
 
 G_BEGIN_DECLS
 
-/* Takes over a session that is connected. */
-DeratePgConnection *derate_pg_connection_new (PGconn *pg);
+/* Takes over a session that is connected, and what is known of it: HOST:PORT, and what became of
+ * the hosts before that one (nullable). */
+DeratePgConnection *derate_pg_connection_new (PGconn *pg,
+                                              char   *host,
+                                              char   *passed_over);
 
 /* What the server says aside goes nowhere: libpq would print it. */
 void derate_pg_connection_mute (PGconn *pg);

@@ -79,12 +79,14 @@ derate_pg_connection_mute (PGconn *pg)
 }
 
 DeratePgConnection *
-derate_pg_connection_new (PGconn *pg)
+derate_pg_connection_new (PGconn *pg, char *host, char *passed_over)
 {
   DeratePgConnection *self = g_object_new (DERATE_TYPE_PG_CONNECTION, NULL);
 
   self->pg = pg;
   self->pid = PQbackendPID (pg);
+  self->host = host;
+  self->passed_over = passed_over;
   self->was_read_only = derate_pg_connection_is_read_only (self);
   PQsetNoticeReceiver (pg, take_notice, self);
   PQsetErrorVerbosity (pg, PQERRORS_DEFAULT);
@@ -259,6 +261,31 @@ derate_pg_connection_get_pid (DeratePgConnection *connection)
   return (guint)connection->pid;
 }
 
+const char *
+derate_pg_connection_get_host (DeratePgConnection *connection)
+{
+  return connection->host;
+}
+
+/**
+ * derate_pg_connection_get_passed_over:
+ * @connection: a session
+ *
+ * What became of the hosts of its URI that were tried before this one: `HOST:PORT: REASON`, divided
+ * by semicolons. For the thread that has the session.
+ *
+ * Returns: (transfer none) (nullable): the text, %NULL where it was the first
+ *
+ * Since: 1.0
+ */
+const char *
+derate_pg_connection_get_passed_over (DeratePgConnection *connection)
+{
+  g_return_val_if_fail (DERATE_IS_PG_CONNECTION (connection), NULL);
+
+  return connection->passed_over;
+}
+
 /**
  * derate_pg_connection_set_query_timeout:
  * @connection: a session
@@ -313,6 +340,8 @@ derate_pg_connection_finalize (GObject *object)
   g_clear_pointer (&self->meter, derate_pg_meter_unref);
   g_clear_object (&self->clock);
   g_free (self->fatal);
+  g_free (self->host);
+  g_free (self->passed_over);
 
   G_OBJECT_CLASS (derate_pg_connection_parent_class)->finalize (object);
 }

@@ -132,6 +132,8 @@ struct _DeratePgConnection
   DeratePgStatements *statements; /* NULL: none are prepared */
   DeratePgRun run;
   DeratePgDrain *drain;
+  char *host;        /* HOST:PORT */
+  char *passed_over; /* what became of the hosts before it; NULL: it was the first */
 };
 
 /* derate-pg-connection.c */
