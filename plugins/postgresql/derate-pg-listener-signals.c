@@ -42,8 +42,8 @@ derate_pg_listener_install_signals (void)
    * @listener: the listener
    * @error: why
    *
-   * There is no session, or none could be opened. It is tried again, after 10 ms at first and at
-   * most 5 seconds, with jitter (HikariCP's bounds).
+   * There is no session, or none could be opened. It is tried again, after at most 10 ms at first
+   * and ever more seldom up to each 5 seconds (HikariCP's bounds), half of that at random.
    *
    * Since: 1.0
    */
