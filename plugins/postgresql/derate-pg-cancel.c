@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* PQcancel () connects, writes and waits for the server to close, for as long as that takes: for
  * ever, where somebody listens and stays silent. So it has threads of its own, which are not those
- * of GTask, and who asked for it waits for its place to be woken or for a deadline of its own. The
- * PGcancel is a copy of what is needed; the session itself is not touched from here. */
-#include "derate-pg-session-private.h"
+ * of GTask, and who asked for it waits to be woken or for a deadline of its own. */
+#include "derate-pg-cancel-private.h"
 
 /* So many may be stuck at once; the others wait for their turn. */
 #define MAX_THREADS 32
@@ -11,8 +10,9 @@
 struct _DeratePgCancel
 {
   gatomicrefcount refs;
-  PGcancel *pg;
-  DeratePgPlace *place;
+  PGcancel *pg; /* NULL, which cancels nothing, where the session was broken */
+  GDestroyNotify wake;
+  gpointer data;
   gboolean is_done; /* atomic */
 };
 
@@ -22,7 +22,6 @@ derate_pg_cancel_unref (DeratePgCancel *cancel)
   if (!g_atomic_ref_count_dec (&cancel->refs))
     return;
   PQfreeCancel (cancel->pg);
-  derate_pg_place_unref (cancel->place);
   g_free (cancel);
 }
 
@@ -35,7 +34,8 @@ send_cancel (gpointer data, gpointer user_data)
   /* Whether it came through shows in what the query says. */
   PQcancel (cancel->pg, text, sizeof text);
   __atomic_store_n (&cancel->is_done, TRUE, __ATOMIC_RELEASE);
-  derate_pg_place_wake (cancel->place);
+  if (cancel->wake != NULL)
+    cancel->wake (cancel->data);
   derate_pg_cancel_unref (cancel);
 }
 
@@ -51,16 +51,22 @@ get_threads (void)
 }
 
 DeratePgCancel *
-derate_pg_cancel_start (PGconn *pg, DeratePgPlace *place)
+derate_pg_cancel_new (PGconn *pg)
 {
   DeratePgCancel *cancel = g_new0 (DeratePgCancel, 1);
 
   g_atomic_ref_count_init (&cancel->refs);
-  g_atomic_ref_count_inc (&cancel->refs);
-  cancel->pg = PQgetCancel (pg); /* NULL, which cancels nothing, where the session broke */
-  cancel->place = derate_pg_place_ref (place);
-  g_thread_pool_push (get_threads (), cancel, NULL);
+  cancel->pg = PQgetCancel (pg);
   return cancel;
+}
+
+void
+derate_pg_cancel_start (DeratePgCancel *cancel, GDestroyNotify wake, gpointer data)
+{
+  cancel->wake = wake;
+  cancel->data = data;
+  g_atomic_ref_count_inc (&cancel->refs);
+  g_thread_pool_push (get_threads (), cancel, NULL);
 }
 
 gboolean

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "derate-pg-cancel-private.h"
 #include "derate-pg-connection.h"
 #include "derate-pg-meter-private.h"
 
@@ -95,6 +96,9 @@ void derate_pg_connection_drain_async (DeratePgConnection *connection,
                                        GTimeSpan           limit,
                                        DeratePgDoneFunc    func,
                                        gpointer            data);
+
+/* For who may not touch the session later: it is another's then. */
+DeratePgCancel *derate_pg_connection_new_cancel (DeratePgConnection *connection);
 
 /* -1 once closed. */
 int derate_pg_connection_get_fd (DeratePgConnection *connection);

@@ -310,7 +310,8 @@ derate_pg_connection_set_query_timeout (DeratePgConnection *connection, GTimeSpa
  * derate_pg_connection_close:
  * @connection: a session
  *
- * Ends the session. A query that runs ends with %DERATE_PG_ERROR_CLOSED.
+ * Ends the session. A query that runs ends with %DERATE_PG_ERROR_CLOSED, and the server is asked,
+ * once and in the background, to cancel it.
  *
  * Since: 1.0
  */

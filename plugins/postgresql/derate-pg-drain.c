@@ -55,6 +55,20 @@ break_drain (DeratePgConnection *self)
 }
 
 static void
+wake_place (gpointer data)
+{
+  derate_pg_place_wake (data);
+  derate_pg_place_unref (data);
+}
+
+static void
+start_cancel (DeratePgConnection *self)
+{
+  self->drain->cancel = derate_pg_cancel_new (self->pg);
+  derate_pg_cancel_start (self->drain->cancel, wake_place, derate_pg_place_ref (self->place));
+}
+
+static void
 cancel_again (DeratePgConnection *self, gint64 now)
 {
   DeratePgDrain *drain = self->drain;
@@ -68,7 +82,7 @@ cancel_again (DeratePgConnection *self, gint64 now)
       drain->again = DERATE_CLOCK_NEVER;
       drain->patience = MIN (drain->patience * 2, LAST_AGAIN);
       derate_pg_cancel_unref (drain->cancel);
-      drain->cancel = derate_pg_cancel_start (self->pg, self->place);
+      start_cancel (self);
     }
 }
 
@@ -181,7 +195,7 @@ derate_pg_connection_drain_async (DeratePgConnection *self,
   drain->is_broken = derate_pg_send_no_more (self) != DERATE_PG_RUN_GOES_ON;
   derate_pg_place_hold (self);
   derate_pg_place_set_deadline (self, drain->deadline);
-  drain->cancel = derate_pg_cancel_start (self->pg, self->place);
+  start_cancel (self);
   /* Also where there is no cancelling any more: that session is broken, and the look will show it.
    */
   derate_pg_place_wake (self->place);

@@ -35,6 +35,12 @@ derate_pg_connection_is_clean (DeratePgConnection *self)
          PQtransactionStatus (self->pg) == PQTRANS_IDLE;
 }
 
+DeratePgCancel *
+derate_pg_connection_new_cancel (DeratePgConnection *self)
+{
+  return derate_pg_cancel_new (self->pg);
+}
+
 int
 derate_pg_connection_get_fd (DeratePgConnection *self)
 {

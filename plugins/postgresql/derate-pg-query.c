@@ -106,6 +106,10 @@ derate_pg_query_end (DeratePgConnection *self, DeratePgRunState state)
 void
 derate_pg_query_close (DeratePgConnection *self)
 {
+  g_autoptr (DeratePgCancel) cancel = derate_pg_cancel_new (self->pg);
+
+  /* Or the server would run it to its end, with nobody to stop it. */
+  derate_pg_cancel_start (cancel, NULL, NULL);
   /* A thread that waits in the kernel hears of it as of any session that was lost. */
   if (self->run.func == NULL)
     shutdown (PQsocket (self->pg), SHUT_RDWR);

@@ -268,13 +268,4 @@ void derate_pg_drain_dispatched (DeratePgConnection *self,
                                  GIOCondition        ready);
 void derate_pg_drain_stop (DeratePgConnection *self);
 
-/* derate-pg-cancel.c: PQcancel () in a thread of its own */
-typedef struct _DeratePgCancel DeratePgCancel;
-
-/* Wakes @place when done, whether it came through or not. */
-DeratePgCancel *derate_pg_cancel_start (PGconn        *pg,
-                                        DeratePgPlace *place);
-gboolean derate_pg_cancel_is_done (DeratePgCancel *cancel);
-void derate_pg_cancel_unref (DeratePgCancel *cancel);
-
 G_END_DECLS

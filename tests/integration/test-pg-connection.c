@@ -300,19 +300,24 @@ test_copy (void)
   g_assert_false (derate_pg_connection_is_usable (connection));
 }
 
+/* Nor does the server go on with it. */
 static void
 test_close (void)
 {
+  static const char sleepers[] = "select count(*) from pg_stat_activity where "
+                                 "wait_event = 'PgSleep' and query = 'select pg_sleep(601)'";
   g_autoptr (DeratePgConnection) connection = pg_open (servers);
   g_autoptr (GAsyncResult) slow = NULL;
   g_autoptr (GError) error = NULL;
 
-  derate_pg_connection_query_async (connection, "select pg_sleep(600)", NULL, NULL, pg_take_result,
+  derate_pg_connection_query_async (connection, "select pg_sleep(601)", NULL, NULL, pg_take_result,
                                     &slow);
+  pg_expect (servers, sleepers, "1");
   derate_pg_connection_close (connection);
   pg_wait (&slow);
   g_assert_null (derate_pg_connection_query_finish (connection, slow, &error));
   g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED);
+  pg_expect (servers, sleepers, "0");
 }
 
 int

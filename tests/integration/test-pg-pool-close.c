@@ -218,6 +218,26 @@ test_cut_off (void)
   pg_world_end (pool);
 }
 
+/* Nor does the server go on with what it ran for somebody who has been cut off. */
+static void
+test_cut_off_while_running (void)
+{
+  DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 2, NULL);
+  g_autofree char *sql =
+      g_strdup_printf ("select count(*) from pg_stat_activity where application_name = '%s'"
+                       " and wait_event = 'PgSleep'",
+                       derate_pg_pool_get_name (pool));
+  Call call = { 0 };
+  gboolean is_closed = FALSE;
+
+  derate_pg_pool_query_async (pool, READ, "select pg_sleep(600)", NULL, none, call_ended, &call);
+  pg_world_until (pg_world_count (sql) == 1);
+  derate_pg_pool_close_async (pool, 0, closed, &is_closed);
+  pg_world_until (is_closed && call.n_calls == 1);
+  pg_world_until (pg_world_count (sql) == 0);
+  pg_world_end (pool);
+}
+
 /* The last reference goes while it works: the pool closes itself, in whichever thread that is. */
 static void
 test_dropped (void)
@@ -291,6 +311,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/trap/08-closed-while-connecting", test_while_connecting);
   g_test_add_func ("/pool/close/patience", test_patience);
   g_test_add_func ("/pool/close/cut-off", test_cut_off);
+  g_test_add_func ("/pool/close/cut-off-while-running", test_cut_off_while_running);
   g_test_add_func ("/pool/close/dropped", test_dropped);
   g_test_add_func ("/pool/close/never-opened", test_never_opened);
   g_test_add_func ("/pool/close/draining", test_draining);

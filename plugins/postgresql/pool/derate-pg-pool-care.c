@@ -61,6 +61,7 @@ derate_pg_pool_close_slot (DeratePgPool *pool,
 
   derate_pg_connection_close (slot->connection);
   g_clear_object (&slot->connection);
+  g_clear_pointer (&slot->cancel, derate_pg_cancel_unref);
   slot->care = 0;
   slot->retire_at = DERATE_CLOCK_NEVER;
   derate_pg_slot_pass (slot, from, DERATE_PG_SLOT_DEAD);

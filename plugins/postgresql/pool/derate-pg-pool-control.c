@@ -8,8 +8,8 @@
 
 #include <sys/socket.h>
 
-/* How long a statement that was given up keeps a closed pool: until the server has heard of it, or
- * it would go on there with nobody to stop it. */
+/* How long a statement that was given up or cut off keeps a closed pool: until the server has heard
+ * of it, or it would go on there with nobody to stop it. */
 #define DRAIN_GRACE (500 * G_TIME_SPAN_MILLISECOND)
 
 /* Opening */
@@ -135,9 +135,10 @@ derate_pg_pool_shut (DeratePgPool *pool, gint64 close_by, GQueue *ended)
  * @user_data: data for @callback
  *
  * Closes the pool for good. Who waits for a session is told %DERATE_PG_ERROR_POOL_CLOSED; sessions
- * in use end when they are given back, or are cut off once @patience is over. When the callback
- * runs nothing of the pool is left but leases that were not given back even then. May be called
- * from any thread. To drop the last reference closes a pool too, with all patience.
+ * in use end when they are given back, or are cut off once @patience is over; the server is asked
+ * to cancel what they run, and given half a second to hear of it. When the callback runs nothing of
+ * the pool is left but leases that were not given back even then. May be called from any thread. To
+ * drop the last reference closes a pool too, with all patience.
  *
  * Since: 1.0
  */
@@ -192,6 +193,38 @@ derate_pg_pool_close_finish (DeratePgPool *pool, GAsyncResult *result, GError **
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
+static void
+cancel_done (gpointer data)
+{
+  DeratePgPool *pool = data;
+  gboolean is_ended;
+
+  g_mutex_lock (&pool->lock);
+  is_ended = pool->alarm == NULL;
+  pool->n_cancels--;
+  derate_pg_pool_kick (pool);
+  if (!is_ended)
+    g_object_unref (pool); /* not the last: when its end is told nobody else has it */
+  g_mutex_unlock (&pool->lock);
+  if (is_ended)
+    g_object_unref (pool);
+}
+
+/* Whoever has it hears of it as of any session that was lost; and so does the server. */
+static void
+cut_off (DeratePgPool *pool, DeratePgSlot *slot)
+{
+  g_autoptr (DeratePgCancel) cancel = g_steal_pointer (&slot->cancel);
+
+  if (cancel == NULL)
+    return;
+  shutdown (slot->fd, SHUT_RDWR);
+  g_mutex_lock (&pool->lock);
+  pool->n_cancels++;
+  g_mutex_unlock (&pool->lock);
+  derate_pg_cancel_start (cancel, cancel_done, g_object_ref (pool));
+}
+
 /* Patience is over, for @overtime. */
 static void
 cut (DeratePgSlot *slot, GTimeSpan overtime)
@@ -199,8 +232,7 @@ cut (DeratePgSlot *slot, GTimeSpan overtime)
   switch (derate_pg_slot_state (derate_pg_slot_read (slot)))
     {
     case DERATE_PG_SLOT_BUSY:
-      /* Whoever has it hears of it as of any session that was lost. */
-      shutdown (slot->fd, SHUT_RDWR);
+      cut_off (slot->pool, slot);
       break;
     case DERATE_PG_SLOT_DEAD:
       derate_pg_pool_slot_gone (slot->pool, slot);
@@ -214,12 +246,19 @@ cut (DeratePgSlot *slot, GTimeSpan overtime)
     }
 }
 
+/* Under the lock. */
+static gboolean
+is_cancelling (DeratePgPool *pool)
+{
+  return pool->n_cancels > 0 && derate_pg_pool_now (pool) - pool->close_by < DRAIN_GRACE;
+}
+
 gboolean
 derate_pg_control_is_ended (DeratePgPool *pool)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&pool->lock);
 
-  return (pool->gate & GATE_CLOSED) != 0 && pool->n_live == 0;
+  return (pool->gate & GATE_CLOSED) != 0 && pool->n_live == 0 && !is_cancelling (pool);
 }
 
 void
@@ -256,7 +295,8 @@ turn_closing (DeratePgPool *pool, gint64 now)
     }
   g_mutex_lock (&pool->lock);
   derate_pg_pool_count (pool, counts);
-  if (now >= pool->close_by && pool->n_live > 0 && pool->n_live == counts[DERATE_PG_SLOT_BUSY])
+  if (now >= pool->close_by && pool->n_live > 0 && pool->n_live == counts[DERATE_PG_SLOT_BUSY] &&
+      !is_cancelling (pool))
     tasks = derate_pg_pool_steal_tasks (pool->closings);
   g_mutex_unlock (&pool->lock);
   if (tasks != NULL)

@@ -94,6 +94,7 @@ derate_pg_growth_adopt (DeratePgPool *pool, DeratePgSlot *slot, DeratePgConnecti
   prepare (pool, connection);
   slot->connection = connection;
   slot->fd = fcntl (derate_pg_connection_get_fd (connection), F_DUPFD_CLOEXEC, 0);
+  slot->cancel = derate_pg_connection_new_cancel (connection);
   slot->retire_at = choose_end (pool, now);
   slot->heard_at = now;
   slot->seen = 0;

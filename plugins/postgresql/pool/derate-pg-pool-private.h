@@ -117,6 +117,7 @@ struct _DeratePgPool
   guint max;            /* under the lock */
   guint n_live;         /* under the lock: slots that are not EMPTY */
   guint n_dead;         /* under the lock: those of them that are DEAD */
+  guint n_cancels;      /* under the lock: under way, for sessions that were cut off */
   gint64 paused_at;     /* under the lock */
   DeratePgPoolStats counts; /* under the lock: only what is counted */
   GPtrArray *openings;  /* under the lock: tasks of open_async () */

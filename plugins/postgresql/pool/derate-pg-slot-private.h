@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "derate-pg-cancel-private.h"
 #include "derate-pg-pool.h"
 
 G_BEGIN_DECLS
@@ -56,6 +57,7 @@ struct _DeratePgSlot
   gint64 due;         /* when it must have ended */
   gint64 retire_at;   /* when it is too old */
   GCancellable *cancellable; /* of what is being done */
+  DeratePgCancel *cancel;    /* stops what its holder runs, once; NULL without a session */
 } __attribute__ ((aligned (128)));
 
 /* What is in a lease. */
