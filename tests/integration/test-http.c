@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Against servers of other makers: Apache, Python's http.server, and OpenSSL's for TLS. Our own
  * backend does what those cannot be made to do. */
-#include "test-check.h"
-#include "test-servers.h"
+#include "test-backend-cases.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -416,13 +415,7 @@ test_tls_mixed (void)
 }
 
 /* clang-format off */
-static const struct
-{
-  const char *fault;
-  DerateHealthStatus status;
-  DerateHealthCause cause;
-  const char *part; /* of the message */
-} faults[] = {
+static const TestBackendFault faults[] = {
   { "{\"status\": 429, \"retry_after\": 7}", THROTTLED, "status 429, asks for 7.0 s" },
   { "{\"status\": 429}", THROTTLED, "status 429" },
   { "{\"status\": 503, \"retry_after\": 7}", THROTTLED, "status 503, asks for 7.0 s" },
@@ -445,36 +438,10 @@ new_backend_check (const char *key, const char *value)
   return test_check_new (NAME, "uri", uri, "password-file", file, key, value, NULL);
 }
 
-static void
-test_fault (gconstpointer data)
+static DerateHealthCheck *
+new_plain_check (void)
 {
-  guint i = GPOINTER_TO_UINT (data);
-  g_autoptr (DerateHealthCheck) check = new_backend_check (NULL, NULL);
-  g_autofree char *message = NULL;
-
-  g_test_message ("%s", faults[i].fault);
-  test_backend_control (backend, faults[i].fault);
-  message = test_check_expect (check, faults[i].status, faults[i].cause);
-  g_assert_nonnull (strstr (message, faults[i].part));
-  g_assert_null (strstr (message, SECRET));
-  test_backend_control (backend, "{}");
-  g_free (test_check_expect (check, HEALTHY));
-}
-
-static void
-test_hangs (void)
-{
-  const char *const hanging[] = { "{\"silent\": true}", "{\"drip\": 0.05}", "{\"slow\": 60}",
-                                  NULL };
-  g_autoptr (DerateHealthCheck) check = new_backend_check (NULL, NULL);
-
-  for (guint i = 0; hanging[i] != NULL; i++)
-    {
-      test_backend_control (backend, hanging[i]);
-      test_check_hangs (check);
-    }
-  test_backend_control (backend, "{}");
-  g_free (test_check_expect (check, HEALTHY));
+  return new_backend_check (NULL, NULL);
 }
 
 static void
@@ -539,13 +506,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/http/check/unix", test_unix);
   g_test_add_func ("/http/check/tls", test_tls);
   g_test_add_func ("/http/check/tls-mixed", test_tls_mixed);
-  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
-    {
-      g_autofree char *path = g_strdup_printf ("/http/check/fault/%u", i);
-
-      g_test_add_data_func (path, GUINT_TO_POINTER (i), test_fault);
-    }
-  g_test_add_func ("/http/check/hangs", test_hangs);
+  test_backend_add_cases ("/http", backend, new_plain_check, SECRET, faults, G_N_ELEMENTS (faults));
   g_test_add_func ("/http/check/endless", test_endless);
   g_test_add_func ("/http/check/options", test_options);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "test-check.h"
-#include "test-servers.h"
+#include "test-backend-cases.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -77,13 +76,7 @@ test_credentials (void)
 }
 
 /* clang-format off */
-static const struct
-{
-  const char *fault;
-  DerateHealthStatus status;
-  DerateHealthCause cause;
-  const char *part; /* of the message */
-} faults[] = {
+static const TestBackendFault faults[] = {
   { "{\"status\": 401}", WRONG_CONFIG, "invalid_api_key" },
   { "{\"status\": 403}", WRONG_CONFIG, "403" },
   { "{\"status\": 429, \"retry_after\": 7}",
@@ -98,38 +91,6 @@ static const struct
   { "{\"close\": true}", DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_PROTOCOL, "" },
 };
 /* clang-format on */
-
-static void
-test_fault (gconstpointer data)
-{
-  guint i = GPOINTER_TO_UINT (data);
-  g_autoptr (DerateHealthCheck) check = new_check ();
-  g_autofree char *message = NULL;
-
-  g_test_message ("%s", faults[i].fault);
-  test_backend_control (backend, faults[i].fault);
-  message = test_check_expect (check, faults[i].status, faults[i].cause);
-  g_assert_nonnull (strstr (message, faults[i].part));
-  test_backend_control (backend, "{}");
-  g_free (test_check_expect (check, HEALTHY));
-}
-
-static void
-test_hangs (void)
-{
-  const char *const hanging[] = { "{\"silent\": true}", "{\"drip\": 0.05}", "{\"slow\": 60}",
-                                  NULL };
-  g_autoptr (DerateHealthCheck) check = new_check ();
-
-  for (guint i = 0; hanging[i] != NULL; i++)
-    {
-      test_backend_control (backend, hanging[i]);
-      test_check_hangs (check);
-      test_check_hangs (check);
-    }
-  test_backend_control (backend, "{}");
-  g_free (test_check_expect (check, HEALTHY));
-}
 
 /* The body never ends; as much of it is read as is of use. */
 static void
@@ -150,20 +111,6 @@ test_endless (void)
 }
 
 static void
-test_frozen (void)
-{
-  g_autoptr (DerateHealthCheck) kept = new_check ();
-  g_autoptr (DerateHealthCheck) fresh = new_check ();
-
-  g_free (test_check_expect (kept, HEALTHY));
-  test_backend_freeze (backend);
-  test_check_hangs (kept);
-  test_check_hangs (fresh);
-  test_backend_thaw (backend);
-  g_free (test_check_expect (kept, HEALTHY));
-}
-
-static void
 test_options (void)
 {
   g_autoptr (GError) key = test_check_new_fails (NAME, "check-everything", "yes", NULL);
@@ -174,17 +121,6 @@ test_options (void)
   g_assert_nonnull (strstr (uri->message, "not an http or https URI"));
   g_assert_null (strstr (uri->message, SECRET));
   g_assert_nonnull (strstr (path->message, "check-path=a?b"));
-}
-
-static void
-test_stopped (void)
-{
-  g_autoptr (DerateHealthCheck) check = new_check ();
-
-  g_free (test_check_expect (check, HEALTHY));
-  test_backend_stop (backend);
-  g_free (test_check_expect (check, DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_REFUSED));
-  g_free (test_check_expect (check, DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_REFUSED));
 }
 
 int
@@ -199,17 +135,10 @@ main (int argc, char *argv[])
   g_test_add_func ("/openai/behaviour/17-models-are-listed-nothing-is-generated", test_healthy);
   g_test_add_func ("/openai/check/path", test_path);
   g_test_add_func ("/openai/check/credentials", test_credentials);
-  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
-    {
-      g_autofree char *path = g_strdup_printf ("/openai/check/fault/%u", i);
-
-      g_test_add_data_func (path, GUINT_TO_POINTER (i), test_fault);
-    }
-  g_test_add_func ("/openai/check/hangs", test_hangs);
+  test_backend_add_cases ("/openai", backend, new_check, SECRET, faults, G_N_ELEMENTS (faults));
   g_test_add_func ("/openai/check/endless", test_endless);
-  g_test_add_func ("/openai/check/frozen", test_frozen);
   g_test_add_func ("/openai/check/options", test_options);
-  g_test_add_func ("/openai/gone/stopped", test_stopped);
+  test_backend_add_ends ("/openai");
 
   status = g_test_run ();
   test_backend_free (backend);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "test-check.h"
-#include "test-servers.h"
+#include "test-backend-cases.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -26,10 +25,16 @@ new_check (const char *bucket)
   return test_check_new (NAME, "uri", uri, NULL);
 }
 
+static DerateHealthCheck *
+new_uploads_check (void)
+{
+  return new_check ("uploads");
+}
+
 static void
 test_healthy (void)
 {
-  g_autoptr (DerateHealthCheck) check = new_check ("uploads");
+  g_autoptr (DerateHealthCheck) check = new_uploads_check ();
   g_autofree char *asked = NULL;
 
   for (guint i = 0; i < 3; i++)
@@ -114,8 +119,8 @@ test_region (void)
 static void
 test_bad_regions (void)
 {
-  g_autoptr (DerateHealthCheck) check = new_check ("uploads");
-  g_autoptr (DerateHealthCheck) other = new_check ("uploads");
+  g_autoptr (DerateHealthCheck) check = new_uploads_check ();
+  g_autoptr (DerateHealthCheck) other = new_uploads_check ();
   g_autofree char *asked = NULL;
 
   test_backend_control (backend,
@@ -129,13 +134,7 @@ test_bad_regions (void)
 }
 
 /* clang-format off */
-static const struct
-{
-  const char *fault;
-  DerateHealthStatus status;
-  DerateHealthCause cause;
-  const char *part; /* of the message */
-} faults[] = {
+static const TestBackendFault faults[] = {
   { "{\"status\": 403}", WRONG_CONFIG, "AccessDenied" },
   { "{\"status\": 404}", WRONG_CONFIG, "404" },
   { "{\"status\": 400}", WRONG_CONFIG, "400" },
@@ -149,52 +148,6 @@ static const struct
   { "{\"close\": true}", DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_PROTOCOL, "" },
 };
 /* clang-format on */
-
-static void
-test_fault (gconstpointer data)
-{
-  guint i = GPOINTER_TO_UINT (data);
-  g_autoptr (DerateHealthCheck) check = new_check ("uploads");
-  g_autofree char *message = NULL;
-
-  g_test_message ("%s", faults[i].fault);
-  test_backend_control (backend, faults[i].fault);
-  message = test_check_expect (check, faults[i].status, faults[i].cause);
-  g_assert_nonnull (strstr (message, faults[i].part));
-  test_backend_control (backend, "{}");
-  g_free (test_check_expect (check, HEALTHY));
-}
-
-static void
-test_hangs (void)
-{
-  const char *const hanging[] = { "{\"silent\": true}", "{\"drip\": 0.05}", "{\"slow\": 60}",
-                                  NULL };
-  g_autoptr (DerateHealthCheck) check = new_check ("uploads");
-
-  for (guint i = 0; hanging[i] != NULL; i++)
-    {
-      test_backend_control (backend, hanging[i]);
-      test_check_hangs (check);
-      test_check_hangs (check);
-    }
-  test_backend_control (backend, "{}");
-  g_free (test_check_expect (check, HEALTHY));
-}
-
-static void
-test_frozen (void)
-{
-  g_autoptr (DerateHealthCheck) kept = new_check ("uploads");
-  g_autoptr (DerateHealthCheck) fresh = new_check ("uploads");
-
-  g_free (test_check_expect (kept, HEALTHY));
-  test_backend_freeze (backend);
-  test_check_hangs (kept);
-  test_check_hangs (fresh);
-  test_backend_thaw (backend);
-  g_free (test_check_expect (kept, HEALTHY));
-}
 
 static void
 test_options (void)
@@ -212,17 +165,6 @@ test_options (void)
   keys = test_check_new_fails (NAME, "uri", "s3://uploads", NULL);
   g_assert_nonnull (strstr (keys->message, "AWS_SECRET_ACCESS_KEY"));
   g_setenv ("AWS_SECRET_ACCESS_KEY", "derate-example-secret", TRUE);
-}
-
-static void
-test_stopped (void)
-{
-  g_autoptr (DerateHealthCheck) check = new_check ("uploads");
-
-  g_free (test_check_expect (check, HEALTHY));
-  test_backend_stop (backend);
-  g_free (test_check_expect (check, DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_REFUSED));
-  g_free (test_check_expect (check, DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_REFUSED));
 }
 
 int
@@ -245,16 +187,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/s3/check/credentials", test_credentials);
   g_test_add_func ("/s3/check/region", test_region);
   g_test_add_func ("/s3/check/bad-regions", test_bad_regions);
-  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
-    {
-      g_autofree char *path = g_strdup_printf ("/s3/check/fault/%u", i);
-
-      g_test_add_data_func (path, GUINT_TO_POINTER (i), test_fault);
-    }
-  g_test_add_func ("/s3/check/hangs", test_hangs);
-  g_test_add_func ("/s3/check/frozen", test_frozen);
+  test_backend_add_cases ("/s3", backend, new_uploads_check, SECRET, faults, G_N_ELEMENTS (faults));
   g_test_add_func ("/s3/check/options", test_options);
-  g_test_add_func ("/s3/gone/stopped", test_stopped);
+  test_backend_add_ends ("/s3");
 
   status = g_test_run ();
   test_backend_free (backend);
