@@ -45,19 +45,19 @@ class Run:
     def end(self):
         if self.child.poll() is None:
             self.child.stdin.close()
-            self.child.wait(30)
+            self.child.wait(60)
         self.child.stdout.close()
 
 
 def ping(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
         peer.sendall(b"PING\r\n")
         return peer.recv(64)
 
 
 def get(url, key):
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.status
 
 
@@ -86,10 +86,10 @@ class ServersTest(unittest.TestCase):
 
     def assert_gone(self, run, handles):
         runtime = run.uris["dbus"].removeprefix("unix:path=").rpartition("/")[0]
-        run.child.wait(30)
+        run.child.wait(60)
         for handle in handles:
-            self.assertTrue(select.select([handle], [], [], 30)[0], "a process is left behind")
-        process.wait_until(lambda: not self.scratch.exists() and not os.path.exists(runtime), 10,
+            self.assertTrue(select.select([handle], [], [], 60)[0], "a process is left behind")
+        process.wait_until(lambda: not self.scratch.exists() and not os.path.exists(runtime), 60,
                            "removing the folders")
 
     def test_all_answer(self):
@@ -145,7 +145,7 @@ class ServersTest(unittest.TestCase):
         run = self.run_servers("postgresql", "standby")
         primary, standby = run.uris["postgresql"], run.uris["standby"]
         self.assertEqual(psql(primary, "create table t as select 7 as n").returncode, 0)
-        process.wait_until(lambda: psql(standby, "select n from t").stdout == "7\n", 10, "streaming")
+        process.wait_until(lambda: psql(standby, "select n from t").stdout == "7\n", 60, "streaming")
         self.assertIn("read-only transaction", psql(standby, "insert into t values (8)").stderr)
         self.assertEqual(run.ask("promote postgresql"), "error postgresql is no standby")
         self.assertEqual(run.ask("freeze standby"), "ok standby frozen")

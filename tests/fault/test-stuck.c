@@ -6,6 +6,7 @@
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "test-check.h"
 #include "test-servers.h"
+#include "test-tickers.h"
 
 #include <dlfcn.h>
 #include <netdb.h>
@@ -256,22 +257,33 @@ assert_timed_out (DerateCore *core, const char *name)
   g_assert_cmpint (derate_service_get_cause (service), ==, DERATE_HEALTH_CAUSE_TIMEOUT);
 }
 
-/* Lets the program live for a while beside a stuck service, which it finds to be down. */
-static void
-live_beside (DerateCore *core, const char *name)
+/* For a while: neither the loop nor work in threads is later than a loop beside them. */
+static gboolean
+goes_on (DerateCore *core, const char *name)
 {
-  TestLag *lag = test_lag_start (NULL);
+  TestTickers *tickers = test_tickers_start ();
   Probe *probe = probe_new ();
-  gint64 late;
+  gint64 work, own, bystander;
 
   wait_for_status (core, name, DERATE_HEALTH_STATUS_DOWN);
   test_run_for (NULL, STUCK_MS);
-  late = probe_stop (probe);
-  g_test_message ("work waited %" G_GINT64_FORMAT " µs", late);
-  g_assert_cmpint (late, <, TEST_LAG_MAX);
-  late = test_lag_stop (lag);
-  g_test_message ("the loop waited %" G_GINT64_FORMAT " µs", late);
-  g_assert_cmpint (late, <, TEST_LAG_MAX);
+  work = probe_stop (probe);
+  test_tickers_stop (tickers, &own, &bystander);
+  g_test_message ("work waited %" G_GINT64_FORMAT " µs, the loop %" G_GINT64_FORMAT
+                  " µs, one beside it %" G_GINT64_FORMAT " µs",
+                  work, own, bystander);
+  return MAX (work, own) < TEST_LAG_MAX + bystander;
+}
+
+/* Lets the program live beside a stuck service, which it finds to be down. */
+static void
+live_beside (DerateCore *core, const char *name)
+{
+  gboolean in_time = FALSE;
+
+  for (guint i = 0; i < TEST_LAG_ATTEMPTS && !in_time; i++)
+    in_time = goes_on (core, name);
+  g_assert_true (in_time);
   assert_timed_out (core, name);
 }
 
@@ -369,17 +381,21 @@ test_no_name (void)
 static void
 test_name_server_in_loop (void)
 {
-  Probe *probe = probe_new ();
-
   for (guint i = 0; i < G_N_ELEMENTS (nameless); i++)
     {
       g_autoptr (DerateHealthCheck) check =
           test_check_new (nameless[i].plugin, "uri", nameless[i].uri, NULL);
+      gint64 work = TEST_LAG_MAX;
 
-      test_check_hangs (check);
-      test_check_hangs (check);
+      for (guint n = 0; n < 2 || (n < TEST_LAG_ATTEMPTS && work >= TEST_LAG_MAX); n++)
+        {
+          Probe *probe = probe_new ();
+
+          test_check_hangs (check);
+          work = probe_stop (probe);
+        }
+      g_assert_cmpint (work, <, TEST_LAG_MAX);
     }
-  g_assert_cmpint (probe_stop (probe), <, TEST_LAG_MAX);
   g_assert_cmpint (g_atomic_int_get (&look_ups), ==, G_N_ELEMENTS (nameless));
 }
 

@@ -17,7 +17,7 @@ from private_servers import port, process
 
 DERATED = os.environ["DERATED"]
 DERATECTL = os.environ["DERATECTL"]
-PATIENCE = 20  # seconds for what must happen
+PATIENCE = 60  # seconds for what must happen
 # Nothing is slow on a machine that is busy with something else.
 CHECKS = """check-interval=100ms
 check-fast-interval=100ms

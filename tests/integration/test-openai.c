@@ -92,20 +92,24 @@ static const TestBackendFault faults[] = {
 };
 /* clang-format on */
 
-/* The body never ends; as much of it is read as is of use. */
 static void
-test_endless (void)
+look_at_endless (gpointer check)
 {
-  g_autoptr (DerateHealthCheck) check = new_check ();
-  TestLag *lag = test_lag_start (NULL);
-
   test_backend_control (backend, "{\"endless\": true}");
   for (guint i = 0; i < 3; i++)
     g_free (test_check_expect (check, HEALTHY));
   /* Nobody unpacks it: there would be no end to that, within one read. */
   test_backend_control (backend, "{\"packed\": true}");
   g_free (test_check_expect (check, HEALTHY));
-  g_assert_cmpint (test_lag_stop (lag), <, TEST_LAG_MAX);
+}
+
+/* The body never ends; as much of it is read as is of use. */
+static void
+test_endless (void)
+{
+  g_autoptr (DerateHealthCheck) check = new_check ();
+
+  test_loop_goes_on (look_at_endless, check);
   test_backend_control (backend, "{}");
   g_free (test_check_expect (check, HEALTHY));
 }

@@ -126,6 +126,15 @@ test_bytes (void)
   g_free (test_check_expect (check, HEALTHY));
 }
 
+static void
+look_at_flood (gpointer check)
+{
+  g_autofree char *message = test_check_expect (check, PROTOCOL);
+
+  g_assert_cmpstr (message, ==, "check-expect is not in the answer");
+  g_assert_null (strstr (message, SECRET));
+}
+
 /* As much is read as is of use, and nothing of it or of what was sent is shown. */
 static void
 test_flood (void)
@@ -133,12 +142,8 @@ test_flood (void)
   g_autofree char *much = g_strnfill (1 << 20, 'x');
   g_autoptr (TestStandIn) stand_in = test_stand_in_new (much, strlen (much));
   g_autoptr (DerateHealthCheck) check = new_check_of (stand_in, "hello");
-  TestLag *lag = test_lag_start (NULL);
-  g_autofree char *message = test_check_expect (check, PROTOCOL);
 
-  g_assert_cmpint (test_lag_stop (lag), <, TEST_LAG_MAX);
-  g_assert_cmpstr (message, ==, "check-expect is not in the answer");
-  g_assert_null (strstr (message, SECRET));
+  test_loop_goes_on (look_at_flood, check);
 }
 
 /* Lets nobody in once those that wait fill its queue: connecting itself takes for ever. */

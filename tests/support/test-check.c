@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test-check.h"
 
+#include "test-tickers.h"
+
 #include <derate-plugin-loader.h>
 #include <string.h>
 
@@ -106,30 +108,51 @@ test_check_expect (DerateHealthCheck *check, DerateHealthStatus status, DerateHe
 }
 
 void
-test_check_hangs (DerateHealthCheck *check)
+test_loop_goes_on (void (*func) (gpointer data), gpointer data)
+{
+  gint64 own = 0;
+  gint64 bystander = 0;
+
+  for (guint i = 0; i < TEST_LAG_ATTEMPTS; i++)
+    {
+      TestTickers *tickers = test_tickers_start ();
+
+      func (data);
+      test_tickers_stop (tickers, &own, &bystander);
+      if (own < TEST_LAG_MAX + bystander)
+        return;
+    }
+  g_error ("the loop was late each time, at last by %" G_GINT64_FORMAT
+           " µs, one beside it by %" G_GINT64_FORMAT,
+           own, bystander);
+}
+
+static void
+hang (gpointer check)
 {
   GMainContext *context = g_main_context_get_thread_default ();
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (DerateHealthReport) report = NULL;
   g_autoptr (GError) error = NULL;
-  TestLag *lag = test_lag_start (context);
-  gint64 cancelled;
 
   derate_health_check_run_async (check, cancellable, take_result, &result);
   test_run_for (context, HANG_MS);
   g_assert_null (result);
-  cancelled = g_get_monotonic_time ();
   g_cancellable_cancel (cancellable);
   while (result == NULL)
     g_main_context_iteration (context, TRUE);
-  g_assert_cmpint (g_get_monotonic_time () - cancelled, <, G_TIME_SPAN_SECOND);
   report = derate_health_check_run_finish (check, result, &error);
   g_assert_null (report);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   /* What the cancelled run leaves behind must not block either. */
   test_run_for (context, 50);
-  g_assert_cmpint (test_lag_stop (lag), <, TEST_LAG_MAX);
+}
+
+void
+test_check_hangs (DerateHealthCheck *check)
+{
+  test_loop_goes_on (hang, check);
 }
 
 static gboolean

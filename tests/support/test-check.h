@@ -24,8 +24,16 @@ char *test_check_expect (DerateHealthCheck *check,
                          DerateHealthCause  cause);
 
 /* Runs it against something that hangs: the loop goes on for a while, nothing is lagged by it, and
- * cancelling ends it at once. */
+ * cancelling ends it. */
 void test_check_hangs (DerateHealthCheck *check);
+
+/* Fails where the thread-default context of the caller is late, whenever that runs: later than one
+ * beside it by more than the limit. A machine with much to do makes any loop late now and then; what
+ * blocks a loop does so each time. */
+void test_loop_goes_on (void   (*func) (gpointer data),
+                        gpointer data);
+
+#define TEST_LAG_ATTEMPTS 10
 
 /* Turns the context for a while. */
 void test_run_for (GMainContext *context,

@@ -37,7 +37,7 @@ test_tickers_start (void)
 
   tickers->loop = g_main_loop_new (context, FALSE);
   tickers->thread = g_thread_new ("bystander", run_bystander, tickers);
-  tickers->own = test_lag_start (NULL);
+  tickers->own = test_lag_start (g_main_context_get_thread_default ());
   return tickers;
 }
 

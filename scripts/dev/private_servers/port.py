@@ -50,7 +50,7 @@ def take():
 def answers(number, question, answer):
     """Whether a server on that port answers a question so."""
     try:
-        with socket.create_connection(("127.0.0.1", number), timeout=1) as peer:
+        with socket.create_connection(("127.0.0.1", number), timeout=10) as peer:
             peer.sendall(question)
             return peer.recv(64).startswith(answer)
     except OSError:

@@ -12,6 +12,8 @@ import time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+# Seconds for what comes soon, however busy the machine is: after them it will never come.
+PATIENCE = 60
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -102,7 +104,7 @@ def freeze(root):
         for pid in moving:
             send(pid, signal.SIGSTOP)
         return not moving
-    wait_until(all_stopped, 5, "freeze")
+    wait_until(all_stopped, PATIENCE, "freeze")
 
 
 def thaw(root):
@@ -128,4 +130,4 @@ def kill_descendants():
         for pid in left:
             send(pid, signal.SIGKILL)
         return not left
-    wait_until(none_left, 10, "ending the servers")
+    wait_until(none_left, PATIENCE, "ending the servers")

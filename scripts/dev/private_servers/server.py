@@ -11,7 +11,7 @@ from . import port, process
 from .process import Failed
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-START_SECONDS = 30
+START_SECONDS = 60
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "derate",
     "AWS_SECRET_ACCESS_KEY": "derate-example-secret",
@@ -118,7 +118,8 @@ class Server:
             self.child.wait()
         for pid in members:
             process.send(pid, signal.SIGKILL)
-        process.wait_until(lambda: all(process.is_stopped(pid) for pid in members), 5, self.name)
+        process.wait_until(lambda: all(process.is_stopped(pid) for pid in members),
+                           process.PATIENCE, self.name)
 
     def promote(self):
         raise Failed(f"{self.name} is no standby")
