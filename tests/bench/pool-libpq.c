@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libpq alone: a connection for each caller, or for each request; what a pool cannot be faster
- * than. */
+ * than. The callers' connections stay, as those of a pool do: opening them would count against
+ * libpq, and the end of their server processes against who is measured next. */
 #include "pool-side.h"
 
 #include <libpq-fe.h>
@@ -24,25 +25,43 @@ connect_to (const char *uri)
   return pg;
 }
 
+static GAsyncQueue *sessions; /* that no caller has */
+
 static gpointer
 set_up (const char *uri)
 {
+  sessions = g_async_queue_new ();
+  for (guint i = 0; i < POOL_SIZE; i++)
+    {
+      PGconn *pg = connect_to (uri);
+
+      must (pg, PQprepare (pg, "one", "SELECT 1", 0, NULL));
+      g_async_queue_push (sessions, pg);
+    }
   return g_strdup (uri);
+}
+
+static void
+tear_down (gpointer self)
+{
+  PGconn *pg;
+
+  while ((pg = g_async_queue_try_pop (sessions)) != NULL)
+    PQfinish (pg);
+  g_async_queue_unref (sessions);
+  g_free (self);
 }
 
 static gpointer
 begin (gpointer self)
 {
-  PGconn *pg = connect_to (self);
-
-  must (pg, PQprepare (pg, "one", "SELECT 1", 0, NULL));
-  return pg;
+  return g_async_queue_pop (sessions);
 }
 
 static void
 end (gpointer state)
 {
-  PQfinish (state);
+  g_async_queue_push (sessions, state);
 }
 
 static void
@@ -142,4 +161,4 @@ measure (gpointer self, const char *what, guint callers, guint ms, PoolSample *s
   return FALSE;
 }
 
-const PoolSide pool_libpq = { "libpq", set_up, measure, g_free };
+const PoolSide pool_libpq = { "libpq", set_up, measure, tear_down };
