@@ -119,6 +119,14 @@ start (GTask *task)
 }
 
 static gboolean
+is_thread_default (GMainContext *context)
+{
+  GMainContext *here = g_main_context_get_thread_default ();
+
+  return context == (here != NULL ? here : g_main_context_default ());
+}
+
+static gboolean
 start_in_context (gpointer user_data)
 {
   GTask *task = user_data;
@@ -144,6 +152,12 @@ served (GTask *task, DeratePgSlot *slot, GError *error)
       return;
     }
   derate_pg_slot_fill_lease (slot, &query->lease);
+  /* Where that is possible at once: another turn of the loop costs more than the statement. */
+  if (is_thread_default (g_task_get_context (task)))
+    {
+      start (task);
+      return;
+    }
   source = g_idle_source_new ();
   g_source_set_static_name (source, "[derate] a statement has its session");
   g_task_attach_source (task, source, start_in_context);
@@ -207,11 +221,10 @@ derate_pg_pool_query_async (DeratePgPool *pool,
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
-  query = g_new0 (Query, 1);
+  query = g_new (Query, 1); /* not g_new0 (): what malloc has at hand calloc does not give */
+  *query =
+      (Query){ .access = access, .sql = g_strdup (sql), .parameters = g_steal_pointer (&tuple) };
   g_task_set_task_data (task, query, query_free);
-  query->access = access;
-  query->sql = g_strdup (sql);
-  query->parameters = g_steal_pointer (&tuple);
   if (derate_pg_pool_permit (pool, &query->permit, &error))
     acquire (g_steal_pointer (&task));
   else
