@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A private PostgreSQL: a cluster made by initdb, on a unix socket and a port of 127.0.0.1."""
+"""A private PostgreSQL: a cluster made by initdb, on a unix socket and a port of 127.0.0.1. With
+DERATE_TEST_TLS=1 its URI leads to the port, by TLS, with a certificate that is to be verified."""
 import ctypes
 import glob
 import os
@@ -27,6 +28,11 @@ max_wal_senders = {senders}
 wal_level = {wal}
 autovacuum = off
 logging_collector = off
+"""
+ENCRYPTED = """
+ssl = on
+ssl_cert_file = 'server.crt'
+ssl_key_file = 'server.key'
 """
 FOLLOWING = """
 primary_conninfo = 'host={primary.socket} port={primary.port.number} user={primary.user}'
@@ -77,6 +83,7 @@ class PostgreSQL(Server):
         if os.geteuid() == 0:
             self.become_postgres()
         self.data = self.folder / "data"
+        self.encrypted = os.environ.get("DERATE_TEST_TLS") == "1"
 
     def become_postgres(self):
         try:
@@ -93,8 +100,14 @@ class PostgreSQL(Server):
 
     @property
     def uri(self):
-        return (f"postgresql:///shop?host={self.socket}&port={self.port.number}&user={self.user}"
-                "&sslmode=disable")
+        host = "localhost" if self.encrypted else self.socket
+        tls = f"verify-full&sslrootcert={self.certificate}" if self.encrypted else "disable"
+        return (f"postgresql:///shop?host={host}&port={self.port.number}&user={self.user}"
+                f"&sslmode={tls}")
+
+    @property
+    def certificate(self):
+        return self.socket / "server.crt"
 
     def run(self, *command):
         child = self.spawn(command)
@@ -105,6 +118,17 @@ class PostgreSQL(Server):
         self.run(find_program("initdb", *programs()), "--pgdata", str(self.data), "--no-sync",
                  "--username", self.user, "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
         self.add_settings(SETTINGS)
+        if self.encrypted:
+            self.encrypt()
+
+    def encrypt(self):
+        self.run(find_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                 "-addext", "subjectAltName=DNS:localhost",
+                 "-keyout", str(self.data / "server.key"), "-out", str(self.data / "server.crt"))
+        # The folder of a cluster is its user's alone.
+        self.certificate.write_bytes((self.data / "server.crt").read_bytes())
+        self.add_settings(ENCRYPTED)
 
     def add_settings(self, text, **more):
         with open(self.data / "postgresql.auto.conf", "a", encoding="utf-8") as file:
