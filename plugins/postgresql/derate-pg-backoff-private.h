@@ -12,4 +12,8 @@ GTimeSpan derate_pg_backoff_grow (GTimeSpan *span,
                                   GTimeSpan  min,
                                   GTimeSpan  max);
 
+/* Between attempts to connect, as HikariCP has it. */
+#define DERATE_PG_CONNECT_BACKOFF_MIN (10 * G_TIME_SPAN_MILLISECOND)
+#define DERATE_PG_CONNECT_BACKOFF_MAX (5 * G_TIME_SPAN_SECOND)
+
 G_END_DECLS

@@ -80,29 +80,39 @@ return_role (GTask *task, DeratePgConnection *connection)
                                                                 DERATE_HEALTH_CAUSE_NONE, NULL));
 }
 
+static void open_anew (GTask *task);
+
 static void
-fresh_answered (GObject *source, GAsyncResult *result, gpointer user_data)
+answered (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   DeratePgCheck *self = g_task_get_source_object (task);
   DeratePgConnection *connection = DERATE_PG_CONNECTION (source);
+  gboolean was_kept = GPOINTER_TO_INT (g_task_get_task_data (task));
   g_autoptr (DeratePgResult) answer = NULL;
   GError *error = NULL;
 
   answer = derate_pg_connection_query_finish (connection, result, &error);
-  if (answer == NULL)
+  if (answer != NULL)
     {
-      return_error (task, error);
-      return;
+      g_set_object (&self->connection, connection);
+      return_role (task, connection);
     }
-  g_set_object (&self->connection, connection);
-  return_role (task, connection);
+  else if (was_kept && g_error_matches (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED))
+    {
+      /* It may be the session alone that has died. */
+      g_clear_error (&error);
+      open_anew (g_steal_pointer (&task));
+    }
+  else
+    return_error (task, error);
 }
 
 static void
-ask (DeratePgConnection *connection, GAsyncReadyCallback callback, GTask *task)
+ask (DeratePgConnection *connection, gboolean was_kept, GTask *task)
 {
-  derate_pg_connection_query_async (connection, "", NULL, g_task_get_cancellable (task), callback,
+  g_task_set_task_data (task, GINT_TO_POINTER (was_kept), NULL);
+  derate_pg_connection_query_async (connection, "", NULL, g_task_get_cancellable (task), answered,
                                     task);
 }
 
@@ -117,7 +127,7 @@ opened (GObject *source, GAsyncResult *result, gpointer user_data)
   if (connection == NULL)
     return_error (task, error);
   else
-    ask (connection, fresh_answered, g_steal_pointer (&task));
+    ask (connection, FALSE, g_steal_pointer (&task));
 }
 
 static void
@@ -127,31 +137,6 @@ open_anew (GTask *task)
 
   derate_pg_connection_open_async (self->uri, self->password, g_task_get_cancellable (task), opened,
                                    task);
-}
-
-static void
-kept_answered (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  DeratePgCheck *self = g_task_get_source_object (task);
-  DeratePgConnection *connection = DERATE_PG_CONNECTION (source);
-  g_autoptr (DeratePgResult) answer = NULL;
-  GError *error = NULL;
-
-  answer = derate_pg_connection_query_finish (connection, result, &error);
-  if (answer != NULL)
-    {
-      g_set_object (&self->connection, connection);
-      return_role (task, connection);
-    }
-  else if (g_error_matches (error, DERATE_PG_ERROR, DERATE_PG_ERROR_CLOSED))
-    {
-      /* It may be the session alone that has died. */
-      g_clear_error (&error);
-      open_anew (g_steal_pointer (&task));
-    }
-  else
-    return_error (task, error);
 }
 
 static void
@@ -166,7 +151,7 @@ derate_pg_check_run_async (DerateHealthCheck *check,
 
   g_task_set_source_tag (task, derate_pg_check_run_async);
   if (connection != NULL && derate_pg_connection_is_usable (connection))
-    ask (connection, kept_answered, task);
+    ask (connection, TRUE, task);
   else
     open_anew (task);
 }

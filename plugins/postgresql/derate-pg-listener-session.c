@@ -10,10 +10,6 @@
 #include "derate-pg-backoff-private.h"
 #include "derate-pg-batch-private.h"
 
-/* HikariCP's pause after a failed attempt, and its bounds, as a pool has them. */
-#define MIN_BACKOFF (10 * G_TIME_SPAN_MILLISECOND)
-#define MAX_BACKOFF (5 * G_TIME_SPAN_SECOND)
-
 #define KEEPALIVE (30 * G_TIME_SPAN_SECOND) /* the floor of HikariCP's */
 #define PATIENCE (5 * G_TIME_SPAN_SECOND) /* its validation timeout */
 
@@ -58,7 +54,9 @@ lose_session (DeratePgListener *self, GError *error)
 
   self->was_listening |= g_hash_table_size (self->active) > 0;
   derate_pg_listener_drop_session (self);
-  set_timer (self, derate_pg_backoff_grow (&self->backoff, MIN_BACKOFF, MAX_BACKOFF),
+  set_timer (self,
+             derate_pg_backoff_grow (&self->backoff, DERATE_PG_CONNECT_BACKOFF_MIN,
+                                     DERATE_PG_CONNECT_BACKOFF_MAX),
              connect_again);
   derate_pg_listener_tell_heard (self);
   derate_pg_listener_set_listening (self, FALSE);

@@ -12,10 +12,6 @@
 
 #include <fcntl.h>
 
-/* HikariCP's pause after a failed attempt, and its bounds. */
-#define MIN_BACKOFF (10 * G_TIME_SPAN_MILLISECOND)
-#define MAX_BACKOFF (5 * G_TIME_SPAN_SECOND)
-
 /* For how long a check keeps a connect from being started for the same waiter. */
 #define CHECK_PATIENCE (250 * G_TIME_SPAN_MILLISECOND)
 
@@ -53,7 +49,8 @@ connect_failed (DeratePgPool *pool, DeratePgSlot *slot, GError *error)
       pool->counts.failed++;
       growth->window = 1;
       growth->retry_at = derate_pg_pool_now (pool) +
-                         derate_pg_backoff_grow (&growth->backoff, MIN_BACKOFF, MAX_BACKOFF);
+                         derate_pg_backoff_grow (&growth->backoff, DERATE_PG_CONNECT_BACKOFF_MIN,
+                                                 DERATE_PG_CONNECT_BACKOFF_MAX);
       g_clear_error (&growth->error);
       growth->error = g_error_copy (error);
       derate_pg_sizing_refused (pool, error);
