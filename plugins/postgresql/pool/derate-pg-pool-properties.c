@@ -374,7 +374,8 @@ derate_pg_pool_install_properties (GObjectClass *klass)
    * DeratePgPool:clock:
    *
    * What time is told by. With a [class@ManualClock] the pool has no thread: everything it does of
-   * itself happens in the thread-default context that it was made in.
+   * itself happens in the thread-default context that it was made in. So nothing may wait there by
+   * derate_pg_pool_acquire() or another sync form.
    *
    * Since: 1.0
    */
