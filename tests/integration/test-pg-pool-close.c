@@ -263,6 +263,25 @@ test_dropped (void)
   pg_world_until (count_fds () <= fds);
 }
 
+/* Who holds a session of a pool that everybody else dropped may use it, and ends the pool. */
+static void
+test_dropped_before_lease (void)
+{
+  DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, NULL);
+  g_autofree char *sql =
+      g_strdup_printf ("select count(*) from pg_stat_activity where application_name = '%s'",
+                       derate_pg_pool_get_name (pool));
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  g_autofree char *answer = NULL;
+
+  pg_world_acquire (pool, &lease);
+  g_object_unref (pool);
+  answer = pg_world_run (&lease, "select 7");
+  g_assert_cmpstr (answer, ==, "7");
+  derate_pg_lease_clear (&lease);
+  pg_world_until (pg_world_count (sql) == 0);
+}
+
 static void
 test_never_opened (void)
 {
@@ -313,6 +332,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/close/cut-off", test_cut_off);
   g_test_add_func ("/pool/close/cut-off-while-running", test_cut_off_while_running);
   g_test_add_func ("/pool/close/dropped", test_dropped);
+  g_test_add_func ("/pool/close/dropped-before-lease", test_dropped_before_lease);
   g_test_add_func ("/pool/close/never-opened", test_never_opened);
   g_test_add_func ("/pool/close/draining", test_draining);
 

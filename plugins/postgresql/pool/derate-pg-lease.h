@@ -14,7 +14,7 @@ typedef struct _DeratePgLease DeratePgLease;
  *
  * It lives on the stack, belongs to one thread at a time, and may be given back in another thread
  * than it was acquired in. What is in it is of no use twice: a copy of a lease that was given back
- * is refused. It must not outlive its pool's last reference unless it is given back.
+ * is refused. Until then it keeps its pool, also where nobody else has a reference to that.
  *
  * Since: 1.0
  */
