@@ -27,7 +27,7 @@ ADMIN = "org.derate.Derate1.Admin"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 60_000
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -126,7 +126,7 @@ class Listener:
     def named(self, signal_name):
         return [entry[3] for entry in self.heard if entry[0] == signal_name]
 
-    def until(self, condition, seconds=10):
+    def until(self, condition, seconds=60):
         """Runs the loop until @condition () holds."""
         context = GLib.MainContext.default()
         late = []

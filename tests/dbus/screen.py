@@ -62,7 +62,7 @@ class Screen:
     def text(self):
         return "\n".join(self.lines()).rstrip()
 
-    def until(self, pattern, seconds=20):
+    def until(self, pattern, seconds=60):
         """Looks on until the screen shows it."""
         end = time.monotonic() + seconds
         while not re.search(pattern, self.text(), re.MULTILINE):

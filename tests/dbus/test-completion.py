@@ -113,7 +113,8 @@ class Asked(Completion):
         try:
             before = time.monotonic()
             self.assertEqual(self.complete("service", "check", ""), [])
-            self.assertLess(time.monotonic() - before, 5)
+            # D-Bus itself gives up after 25 s.
+            self.assertLess(time.monotonic() - before, 20)
         finally:
             self.program.process.send_signal(signal.SIGCONT)
 

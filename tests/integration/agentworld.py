@@ -130,7 +130,7 @@ class World:
             return 0
         return int(text.split()[1]) / 1e9
 
-    def ask(self, path, method="GET", body=None, timeout=10):
+    def ask(self, path, method="GET", body=None, timeout=60):
         """Keeps what was seen, for the search for the password."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port.number, timeout=timeout)
         delay = self.run_delay()
@@ -166,7 +166,7 @@ class World:
 
     def call(self, path, interface, method, arguments=None):
         found = self.bus.call_sync(BUS_NAME, path, interface, method, arguments, None,
-                                   Gio.DBusCallFlags.NONE, 10000, None).unpack()
+                                   Gio.DBusCallFlags.NONE, 60000, None).unpack()
         self.seen.append(repr(found))
         return found
 
@@ -187,7 +187,7 @@ class World:
         return self.call(ROOT_PATH, "org.freedesktop.DBus.Properties", "Get",
                          GLib.Variant("(ss)", (MANAGER, "Level")))[0]
 
-    def await_level(self, wanted, seconds=15):
+    def await_level(self, wanted, seconds=60):
         """Hears of the level over D-Bus."""
         context = GLib.MainContext.default()
         heard = []

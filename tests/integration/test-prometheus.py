@@ -77,7 +77,7 @@ class Scraped(unittest.TestCase):
 
     def wait_for_value(self, query):
         """A rate needs two scrapes, and a subquery one that is older than its step."""
-        wait_for(lambda: self.value(query), lambda value: value is not None, 30, query)
+        wait_for(lambda: self.value(query), lambda value: value is not None, MINUTE, query)
 
     def scrape(self):
         self.world.price()
@@ -103,9 +103,9 @@ class Scraped(unittest.TestCase):
 
     def test_rules_are_evaluated(self):
         rules = wait_for(self.rules, lambda rules: all(rule["health"] == "ok" for rule
-                                                       in rules.values()), 30, "rules")
+                                                       in rules.values()), MINUTE, "rules")
         self.assertEqual(set(rules), set(promql.load_rules()))
-        wait_for(lambda: self.value("degradation_level"), lambda value: value == 1, 30, "a scrape")
+        wait_for(lambda: self.value("degradation_level"), lambda value: value == 1, MINUTE, "a scrape")
         firing = [name for name, rule in rules.items() if rule["state"] == "firing"]
         self.assertEqual(firing, [])
 
@@ -123,7 +123,7 @@ class Scraped(unittest.TestCase):
         """Its breaker is pending within a minute, and no more when it is whole."""
         name = "DerateBreakerNotClosed"
         wait_for(lambda: self.value('circuit_breaker_state{name="database"}'),
-                 lambda value: value == 0, 30, "a scrape")
+                 lambda value: value == 0, MINUTE, "a scrape")
         self.assertEqual(self.alerts(name), [])
         self.world.injure("stop", "postgresql")
         for _ in range(5):

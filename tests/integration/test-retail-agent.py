@@ -178,7 +178,7 @@ class AgentTest(unittest.TestCase):
         host = self.world.stack.servers.uris["openai"].rpartition("@")[2].partition("/")[0]
 
         def misbehave(fault):
-            control = http.client.HTTPConnection(host, timeout=10)
+            control = http.client.HTTPConnection(host, timeout=60)
             control.request("POST", "/control", json.dumps(fault))
             self.assertEqual(control.getresponse().status, 200)
             control.close()
@@ -297,7 +297,7 @@ class AgentTest(unittest.TestCase):
                                      strategy="degraded", reason="hold")
         before = asked(), used()
         self.check_degraded(self.world.work_out(), ("rule",), ("hold",))
-        connections = [http.client.HTTPConnection("127.0.0.1", self.world.port.number, timeout=10)
+        connections = [http.client.HTTPConnection("127.0.0.1", self.world.port.number, timeout=60)
                        for _ in range(40)]
         for connection in connections:
             connection.connect()
@@ -342,7 +342,7 @@ class AgentTest(unittest.TestCase):
 
     def test_z_term_ends_it_after_what_is_under_way(self):
         self.world.injure("freeze", "openai")
-        connection = http.client.HTTPConnection("127.0.0.1", self.world.port.number, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.world.port.number, timeout=60)
         connection.request("POST", "/ai/pricing", json.dumps({"item": "lamp", "price": 100}))
         self.assertEqual(self.world.ask("/health/ready").status, 200)
         self.world.stack.agent.send_signal(signal.SIGTERM)

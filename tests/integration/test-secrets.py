@@ -123,7 +123,7 @@ class Place(agentworld.World):
                 [hostworld.DERATED, "--config", str(self.config()), "--address", self.stack.bus,
                  *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
                 preexec_fn=hostworld.process.die_with_parent())
-        hostworld.wait_until(lambda: self.host_port() is not None, "derated's pages", 20)
+        hostworld.wait_until(lambda: self.host_port() is not None, "derated's pages")
 
     def host_port(self):
         found = re.findall(r"pages at http://127.0.0.1:(\d+)/",
@@ -145,7 +145,7 @@ class Place(agentworld.World):
     # What can be seen
 
     def fetch(self, number, path, accept="*/*"):
-        connection = http.client.HTTPConnection("127.0.0.1", number, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", number, timeout=60)
         try:
             connection.request("GET", path, headers={"Accept": accept})
             response = connection.getresponse()
@@ -158,7 +158,7 @@ class Place(agentworld.World):
                                for kind in ("health", "circuit-breakers"))):
             yield path, self.fetch(number, path)
         yield "OpenMetrics", self.fetch(number, "/metrics", OPENMETRICS)
-        connection = http.client.HTTPConnection("127.0.0.1", number, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", number, timeout=60)
         connection.request("GET", "/events")
         response = connection.getresponse()
         yield "/events", response.read1(65536).decode()
@@ -167,7 +167,7 @@ class Place(agentworld.World):
     def objects(self, name):
         def call(path, interface, method, arguments=None):
             return repr(self.bus.call_sync(name, path, interface, method, arguments, None,
-                                           Gio.DBusCallFlags.NONE, 10000, None).unpack())
+                                           Gio.DBusCallFlags.NONE, 60000, None).unpack())
 
         root = agentworld.ROOT_PATH
         yield "GetManagedObjects", call(root, "org.freedesktop.DBus.ObjectManager",
@@ -256,7 +256,7 @@ class SecretsTest(unittest.TestCase):
                 if len(found) != services or any(one != STATUS[mode] for one in found):
                     return False
             return True
-        hostworld.wait_until(arrived, f"all services {STATUS[mode]}, servers {mode}", 30)
+        hostworld.wait_until(arrived, f"all services {STATUS[mode]}, servers {mode}")
 
     def use_agent(self):
         """Calls, not checks alone."""

@@ -184,7 +184,7 @@ class Scraped(unittest.TestCase):
 
     @classmethod
     def wait_for_scrape(cls):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while True:
             (target,) = cls.prometheus.ask("targets")["activeTargets"] or [{"health": "unknown"}]
             if target["health"] != "unknown":
