@@ -186,6 +186,48 @@ test_overloaded (Fixture *f, gconstpointer data)
   pg_world_end (pool);
 }
 
+/* Whoever comes after the service is well again does not wait for the rest of a pause. */
+static void
+test_back (Fixture *f, gconstpointer data)
+{
+  g_autoptr (TestProxy) proxy = test_proxy_new_postgresql (pg_world_get_uri ());
+  DeratePgPool *pool = pg_world_pool_at (test_proxy_get_uri (proxy), "min-size", 1, "max-size", 1,
+                                         "acquire-timeout", 600 * S, "clock", f->clock, NULL);
+  DerateBreaker *breaker = derate_service_get_breaker (f->service);
+
+  g_assert_true (derate_pg_pool_attach (pool, f->core, "database", NULL));
+  test_proxy_set_fault (proxy, TEST_PROXY_REFUSING, 0);
+  g_assert_true (derate_breaker_trip (breaker, NULL));
+  assert_status (f, DERATE_HEALTH_STATUS_DOWN, DERATE_HEALTH_CAUSE_BREAKER_OPEN);
+  {
+    g_autoptr (PgCaller) caller = pg_caller_new (pool, NULL);
+
+    while (pg_world_stats (pool).failed < 8)
+      {
+        derate_manual_clock_advance (DERATE_MANUAL_CLOCK (f->clock), S);
+        pg_world_until (pg_world_stats (pool).connecting == 0);
+        while (g_main_context_iteration (NULL, FALSE))
+          ;
+      }
+    pg_world_until (pg_world_stats (pool).connecting == 0);
+    test_proxy_set_fault (proxy, TEST_PROXY_WHOLE, 0);
+    for (guint i = 0; i < 50; i++)
+      g_main_context_iteration (NULL, FALSE);
+    g_assert_false (pg_caller_is_done (caller));
+    derate_breaker_reset (breaker);
+    {
+      g_autoptr (PgCaller) next = pg_caller_new (pool, NULL);
+
+      pg_world_until (pg_caller_is_done (caller));
+      g_assert_no_error (caller->error);
+      derate_pg_lease_clear (&caller->lease);
+      pg_world_until (pg_caller_is_done (next));
+      g_assert_no_error (next->error);
+    }
+  }
+  pg_world_end (pool);
+}
+
 static gboolean
 writes (DeratePgPool *pool)
 {
@@ -310,6 +352,7 @@ main (int argc, char **argv)
   ADD ("metrics", test_metrics);
   ADD ("overloaded", test_overloaded);
   ADD ("read-only", test_read_only);
+  ADD ("back", test_back);
   ADD ("breaker", test_breaker);
   return pg_world_run_tests ();
 }

@@ -53,6 +53,18 @@ get_interval (DeratePgAttachment *attachment)
   return derate_health_check_config_get_interval (config);
 }
 
+gboolean
+derate_pg_attachment_is_back (DeratePgPool *pool)
+{
+  DeratePgAttachment *attachment = &pool->attachment;
+  gboolean was_down = attachment->was_down;
+
+  attachment->was_down =
+      attachment->service != NULL && pool->growth.error != NULL &&
+      derate_service_get_status (attachment->service) == DERATE_HEALTH_STATUS_DOWN;
+  return was_down && !attachment->was_down;
+}
+
 /* Counts an interval in which somebody waited in vain. */
 static void
 count_bad (DeratePgAttachment *attachment, gint64 interval)
@@ -128,9 +140,10 @@ get_collector (DerateMetricsRegistry *registry)
  * goes, and a new pool of the same name goes on with them. @service is degraded, with the cause
  * `read-only`, from the moment when the pool finds no server that takes writes (unless its URI asks
  * for a standby), and with the cause `overloaded` once callers waited in vain for a session in each
- * of the last three check intervals. Where the service has a circuit breaker and the pool none, it
- * becomes the pool's [property@PgPool:breaker]. Call it in the thread that made @pool, before its
- * first use.
+ * of the last three check intervals. Once @service is not down any more, who asks for a session
+ * does not wait for the rest of the pause after an attempt to connect that failed. Where the
+ * service has a circuit breaker and the pool none, it becomes the pool's [property@PgPool:breaker].
+ * Call it in the thread that made @pool, before its first use.
  *
  * Returns: %TRUE, or %FALSE with %DERATE_ERROR_NO_SUCH_SERVICE, with %DERATE_ERROR_INVALID_STATE
  *   where the pool is open or attached already, or with %DERATE_ERROR_EXISTS where another pool of

@@ -247,12 +247,15 @@ void
 derate_pg_growth_turn (DeratePgPool *pool, gint64 now)
 {
   g_auto (GQueue) started = G_QUEUE_INIT;
+  gboolean is_back = derate_pg_attachment_is_back (pool);
   DeratePgSlot *slot;
   guint n_checks;
 
   check_for_waiters (pool, now);
   n_checks = count_checks (pool, now);
   g_mutex_lock (&pool->lock);
+  if (is_back)
+    pool->growth.retry_at = now;
   for (guint n = count_wanted (pool, n_checks, now); n > 0; n--)
     g_queue_push_tail (&started, take_empty (pool));
   g_mutex_unlock (&pool->lock);

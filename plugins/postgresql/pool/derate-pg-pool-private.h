@@ -80,6 +80,7 @@ typedef struct
   guint64 timed_out;      /* callers, when it was last looked */
   gint64 last_bad;        /* check interval in which some were, counted from the clock's zero */
   guint n_bad;            /* how many such intervals there were in a row */
+  gboolean was_down;      /* at the last look while attempts to connect failed */
 } DeratePgAttachment;
 
 /* How many sessions there may be now. Under the lock. */
@@ -340,6 +341,10 @@ void derate_pg_attachment_tell (DeratePgPool *pool);
 gint64 derate_pg_attachment_turn (DeratePgPool *pool,
                                   gint64        now);
 void derate_pg_attachment_clear (DeratePgPool *pool);
+
+/* Whether the service was found to be there again since the last look: then nobody has to wait for
+ * the rest of a pause between two attempts. */
+gboolean derate_pg_attachment_is_back (DeratePgPool *pool);
 
 /* derate-pg-pool-leak.c */
 
