@@ -371,6 +371,31 @@ test_query (void)
 }
 
 /* While it waits in line, and while it runs. */
+/* A statement that waits is sent by who gives a session back: no turn of the context is in between.
+ */
+static void
+test_query_handed_over (void)
+{
+  const char *sent = "select count(*) from pg_stat_activity where query = 'select ''handed over'''";
+  DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, NULL);
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  gint64 end = g_get_monotonic_time () + G_TIME_SPAN_MINUTE;
+  PgAnswer answer = { 0 };
+
+  pg_world_acquire (pool, &lease);
+  derate_pg_pool_query_async (pool, READ, "select 'handed over'", NULL, NULL, pg_answer_take,
+                              &answer);
+  derate_pg_lease_clear (&lease);
+  while (pg_world_count (sent) == 0)
+    g_assert_cmpint (g_get_monotonic_time (), <, end);
+  g_assert_false (answer.is_done);
+  pg_world_until (answer.is_done);
+  g_assert_no_error (answer.error);
+  g_assert_cmpstr (derate_pg_result_get_value (answer.result, 0, 0), ==, "handed over");
+  pg_answer_clear (&answer);
+  pg_world_end (pool);
+}
+
 static void
 test_query_cancelled (void)
 {
@@ -455,6 +480,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/pool/acquire/unclaimed", test_unclaimed);
   g_test_add_func ("/pool/acquire/leak", test_leak);
   g_test_add_func ("/pool/query", test_query);
+  g_test_add_func ("/pool/query/handed-over", test_query_handed_over);
   g_test_add_func ("/pool/query/cancelled", test_query_cancelled);
   g_test_add_func ("/pool/query/contexts", test_query_contexts);
 
