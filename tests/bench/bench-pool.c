@@ -27,7 +27,7 @@ typedef struct
   const char *what;
   const char *ours; /* how our pool does it where that is something else for the others */
   guint callers;
-  const char *floor; /* what a side does with one caller */
+  const char *floor; /* what a side does with as many callers */
   double max_ratio, max_ns, min_peer;
   double min_peer_p99; /* how many times the 99th percentile fits into the peer's */
 } Contest;
@@ -40,10 +40,10 @@ static const Contest contests[] = {
   { "checkout-c64", "checkout", NULL, 64, NULL, 0, 60, 0, 0 },
   { "checkout-async", "checkout-async", NULL, 1, NULL, 0, 0, 0, 0 },
   { "select1-c1", "select1", NULL, 1, "libpq select1", 1.25, 0, 0, 0 },
-  { "select1-c8", "select1", NULL, 8, NULL, 0, 0, 1, 2 },
+  { "select1-c8", "select1", NULL, 8, "libpq select1", 0, 0, 1, 2 },
   { "select1-c64", "select1", "select1-async", 64, NULL, 0, 0, 1, 5 },
   { "select1-c1-async", "select1-async", NULL, 1, "libpq select1", 0, 0, 0, 0 },
-  { "select1-c8-async", "select1-async", NULL, 8, NULL, 0, 0, 0, 0 },
+  { "select1-c8-async", "select1-async", NULL, 8, "libpq select1", 0, 0, 0, 0 },
   { "select1-c64-threads", "select1-threads", "select1", 64, NULL, 0, 0, 0, 0 },
   { "select1-pipeline", "select1-pipeline", NULL, 1, "libpq select1-pipeline", 1.25, 0, 0, 0 },
   { "select1-pipeline-each", "select1-pipeline-each", NULL, 1, "libpq select1-pipeline-each", 1.25,
@@ -138,7 +138,7 @@ median_of (const Side *side, guint c, gsize offset, double ns[ROUNDS])
 }
 
 static double
-floor_of (const char *floor)
+floor_of (const char *floor, guint callers)
 {
   double ns[ROUNDS];
 
@@ -147,7 +147,7 @@ floor_of (const char *floor)
       {
         g_autofree char *name = g_strconcat (sides[s].name, " ", contests[c].what, NULL);
 
-        if (g_str_equal (name, floor) && contests[c].callers == 1 && sides[s].can[c])
+        if (g_str_equal (name, floor) && contests[c].callers == callers && sides[s].can[c])
           return median_of (&sides[s], c, G_STRUCT_OFFSET (PoolSample, ns), ns);
       }
   return 0;
@@ -160,7 +160,7 @@ print_row (const Contest *contest, const char *suffix, gsize offset, double min_
   gboolean whole = *suffix == '\0';
   /* A connection for each request is libpq's; its floor is ours. */
   const Side *ours = &sides[g_str_equal (contest->name, "connect-each") ? LIBPQ : OURS];
-  double floor = whole ? floor_of (contest->floor) : 0;
+  double floor = whole ? floor_of (contest->floor, contest->callers) : 0;
   double ns[ROUNDS], median;
 
   if (!ours->can[c])
