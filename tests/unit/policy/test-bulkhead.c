@@ -44,16 +44,6 @@ make_bulkhead (DerateClock *clock, const Case *row)
   return bulkhead;
 }
 
-static guint
-count_letter (const char *text, char letter)
-{
-  guint n = 0;
-
-  for (; *text != '\0'; text++)
-    n += *text == letter;
-  return n;
-}
-
 static void
 run_case (const Case *row, gboolean async)
 {
@@ -69,8 +59,8 @@ run_case (const Case *row, gboolean async)
   g_assert_cmpuint (stats.in_use, ==, 0);
   g_assert_cmpuint (stats.waiting, ==, 0);
   g_assert_cmpuint (stats.calls, ==, strlen (last));
-  g_assert_cmpuint (stats.refused + stats.timed_out, ==, count_letter (last, 'Q'));
-  g_assert_cmpuint (stats.cancelled, ==, count_letter (last, 'C'));
+  g_assert_cmpuint (stats.refused + stats.timed_out, ==, waiting_room_count (last, 'Q'));
+  g_assert_cmpuint (stats.cancelled, ==, waiting_room_count (last, 'C'));
 }
 
 static void

@@ -46,16 +46,6 @@ make_limiter (DerateClock *clock, const Case *row)
   return limiter;
 }
 
-static guint
-count_letter (const char *text, char letter)
-{
-  guint n = 0;
-
-  for (; *text != '\0'; text++)
-    n += *text == letter;
-  return n;
-}
-
 static void
 run_case (const Case *row, gboolean async)
 {
@@ -68,10 +58,10 @@ run_case (const Case *row, gboolean async)
   waiting_room_end_at_once (room);
   waiting_room_play (room, row->script);
   derate_rate_limiter_get_stats (limiter, &stats);
-  g_assert_cmpuint (stats.waiting, ==, count_letter (last, 'w'));
+  g_assert_cmpuint (stats.waiting, ==, waiting_room_count (last, 'w'));
   g_assert_cmpuint (stats.calls, ==, strlen (last));
-  g_assert_cmpuint (stats.refused, ==, count_letter (last, 'L'));
-  g_assert_cmpuint (stats.cancelled, ==, count_letter (last, 'C'));
+  g_assert_cmpuint (stats.refused, ==, waiting_room_count (last, 'L'));
+  g_assert_cmpuint (stats.cancelled, ==, waiting_room_count (last, 'C'));
 }
 
 static void

@@ -266,3 +266,13 @@ waiting_room_free (WaitingRoom *room)
   g_object_unref (room->policy);
   g_free (room);
 }
+
+guint
+waiting_room_count (const char *states, char state)
+{
+  guint n = 0;
+
+  for (; *states != '\0'; states++)
+    n += *states == state;
+  return n;
+}

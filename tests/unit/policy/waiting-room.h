@@ -4,11 +4,16 @@
 #include <derate.h>
 
 /* Callers a, b, c … of one policy that lets some wait. What they do and how they are after each
- * step is a script of words STEP:STATES. Steps: a       begins a call     a.  ends its operation a!
- * is cancelled +2s     time passes and the state of each who has begun, in the order of the
- * alphabet: w waits   r its operation runs   S answered   Q queue-full   L rate-limited   C
- * cancelled In the synchronous form each caller is a thread. An operation does not heed its
- * cancellable, so in the asynchronous form it goes on when its call is C already. */
+ * step is a script of words STEP:STATES. A step is one of
+ *   a    begins a call
+ *   a.   ends its operation
+ *   a!   is cancelled
+ *   +2s  time passes
+ * and there is a state for each who has begun, in the order of the alphabet:
+ *   w waits         r its operation runs  S answered
+ *   Q queue-full    L rate-limited        C cancelled
+ * In the synchronous form each caller is a thread. An operation does not heed its cancellable, so in
+ * the asynchronous form it goes on when its call is C already. */
 #define N_CALLERS 26
 
 typedef struct _WaitingRoom WaitingRoom;
@@ -28,3 +33,7 @@ void waiting_room_step (WaitingRoom *room,
                         const char  *step);
 void waiting_room_expect (WaitingRoom *room,
                           const char  *states);
+
+/* How many are so. */
+guint waiting_room_count (const char *states,
+                          char        state);
