@@ -157,6 +157,30 @@ test_own_transaction (void)
   pg_world_end (pool);
 }
 
+/* Nor is its session one that must be looked at each time that it is given back from then on. */
+static void
+test_looked_at (void)
+{
+  g_autoptr (DerateClock) clock = derate_manual_clock_new ();
+  DeratePgPool *pool = pg_world_pool ("min-size", 1, "max-size", 1, "clock", clock, NULL);
+  g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
+  g_autoptr (GError) error = NULL;
+
+  pg_world_acquire (pool, &lease);
+  g_free (pg_world_run (&lease, "begin transaction read only"));
+  g_assert_null (pg_query (derate_pg_lease_get_connection (&lease), "insert into notes values (1)",
+                           NULL, &error));
+  g_assert_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_READ_ONLY);
+  derate_pg_lease_clear (&lease);
+  pg_world_until (pg_world_stats (pool).idle == 1);
+
+  /* With this clock the pool has no thread: where it had to look, nobody would have. */
+  pg_world_acquire (pool, &lease);
+  derate_pg_lease_clear (&lease);
+  g_assert_cmpuint (pg_world_stats (pool).idle, ==, 1);
+  pg_world_end (pool);
+}
+
 /* Those that wait to write hear of it at once; those that wait to read do not. */
 static void
 test_waiting (void)
@@ -224,6 +248,7 @@ main (int argc, char **argv)
   g_test_add_func ("/pool/trap/18-evicted", test_evicted);
   g_test_add_func ("/pg-roles/reported", test_reported);
   g_test_add_func ("/pg-roles/own-transaction", test_own_transaction);
+  g_test_add_func ("/pg-roles/looked-at", test_looked_at);
   g_test_add_func ("/pg-roles/waiting", test_waiting);
   g_test_add_func ("/pg-roles/refused-at-once", test_refused_at_once);
   status = pg_world_run_tests ();

@@ -187,6 +187,8 @@ derate_pg_roles_connected (DeratePgPool *pool, DeratePgSlot *slot)
 void
 derate_pg_roles_look (DeratePgPool *pool, DeratePgSlot *slot)
 {
+  /* Or it would be no clean session any more, and come here at each return. */
+  derate_pg_connection_saw_read_only (slot->connection);
   if (judge (pool, slot) && (derate_pg_slot_read (slot) & SLOT_WRITABLE) != 0)
     ask_all (pool);
 }
