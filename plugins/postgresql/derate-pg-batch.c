@@ -6,6 +6,8 @@
 #include "derate-pg-result-private.h"
 #include "derate-pg-session-private.h"
 
+#define TEXTS_AT_ONCE 1024 /* bytes */
+
 /**
  * DeratePgBatch:
  *
@@ -17,7 +19,7 @@
 struct _DeratePgBatch
 {
   GArray *calls; /* of DeratePgCall */
-  GPtrArray *texts; /* their statements */
+  GStringChunk *texts; /* their statements */
   GPtrArray *results;
   gboolean is_running;
 };
@@ -56,7 +58,7 @@ derate_pg_batch_new (void)
 
   batch->calls = g_array_new (FALSE, TRUE, sizeof (DeratePgCall));
   g_array_set_clear_func (batch->calls, clear_call);
-  batch->texts = g_ptr_array_new_with_free_func (g_free);
+  batch->texts = g_string_chunk_new (TEXTS_AT_ONCE);
   batch->results = g_ptr_array_new_with_free_func (clear_result);
   return batch;
 }
@@ -82,9 +84,8 @@ derate_pg_batch_add (DeratePgBatch *batch, const char *sql, GVariant *parameters
   g_return_val_if_fail (batch != NULL && !batch->is_running, 0);
   g_return_val_if_fail (sql != NULL, 0);
 
-  call.sql = g_strdup (sql);
+  call.sql = g_string_chunk_insert (batch->texts, sql);
   call.tuple = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
-  g_ptr_array_add (batch->texts, (gpointer)call.sql);
   g_array_append_val (batch->calls, call);
   return batch->calls->len - 1;
 }
@@ -161,7 +162,7 @@ batch_clear (gpointer data)
   DeratePgBatch *batch = data;
 
   g_array_unref (batch->calls);
-  g_ptr_array_unref (batch->texts);
+  g_string_chunk_free (batch->texts);
   g_ptr_array_unref (batch->results);
 }
 
@@ -239,13 +240,13 @@ begin (DeratePgConnection *self,
        DeratePgBatchFlags flags,
        DeratePgOperation operation)
 {
+  DeratePgCall *calls = (DeratePgCall *)(gpointer)batch->calls->data;
   guint n = batch->calls->len;
 
   batch->is_running = TRUE;
   self->run.operation = operation;
-  self->run.text =
-      g_strdup_printf ("batch of %u: %.800s", n, n > 0 ? (char *)batch->texts->pdata[0] : "");
-  derate_pg_run_begin_batch (self, (DeratePgCall *)(gpointer)batch->calls->data, n, flags);
+  self->run.text = g_strdup_printf ("batch of %u: %.800s", n, n > 0 ? calls[0].sql : "");
+  derate_pg_run_begin_batch (self, calls, n, flags);
 }
 
 typedef struct
