@@ -11,7 +11,7 @@ run=(build-essential meson ninja-build pkg-config python3
      postgresql postgresql-client redis-tools dbus-daemon libglib2.0-bin ca-certificates)
 test=(spin gobject-introspection libgirepository1.0-dev python3-gi python3-dbusmock dbus
       python3-yaml python3-pyte python3-prometheus-client apache2-bin openssl locales
-      zsh fish groff-base)
+      zsh fish groff-base uidmap)
 clang=(clang)
 asan=()
 tsan=(dpkg-dev libffi-dev libpcre2-dev zlib1g-dev xz-utils)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """deratectl drill: what it says, when it ends, and what it exits with."""
-import getpass
 import json
 import os
+import pwd
 import signal
 import subprocess
 
@@ -50,7 +50,7 @@ class CtlDrill(busworld.BusTestCase):
         (shown,) = self.drills()
         self.assertRegex(self.first, r"^redis  down for 60s, until \d\d:\d\d:\d\d, at worst minimal  "
                                      rf"\[{shown['id']}\]\n$")
-        user = os.environ.get("SUDO_USER") or getpass.getuser()
+        user = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
         self.assertEqual((shown["reason"], shown["limit"]), (f"drill by {user}", "minimal"))
         self.assertEqual(self.program.ask("succeed redis 7"), "0")
         self.program.advance(60 * SECOND)
