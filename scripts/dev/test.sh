@@ -65,7 +65,7 @@ case $kind in
     options+=("${sanitizer[@]}" -Db_sanitize=thread)
     more=(--timeout-multiplier 6)
     # Only what links GLib itself: a packaged interpreter cannot load a library built so.
-    [ ${#suite[@]} -gt 0 ] || suite=(unit fault)
+    [ ${#suite[@]} -gt 0 ] || suite=(unit fault postgresql)
     export PKG_CONFIG_PATH=$glib/lib/pkgconfig
     libraries=$glib/lib
     export TSAN_OPTIONS=second_deadlock_stack=1:suppressions=$PWD/$scripts/tsan.supp
@@ -76,7 +76,7 @@ case $kind in
     more=(--timeout-multiplier 20 --wrap
           "valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite
            --suppressions=$suppressions --suppressions=$PWD/$scripts/valgrind.supp")
-    [ ${#suite[@]} -gt 0 ] || suite=(unit)
+    [ ${#suite[@]} -gt 0 ] || suite=(unit postgresql)
     ;;
 esac
 
