@@ -279,7 +279,7 @@ derate_pg_control_end (DeratePgPool *pool)
 }
 
 static void
-turn_closing (DeratePgPool *pool, gint64 now)
+turn_closing (DeratePgPool *pool, gint64 now, gint64 close_by)
 {
   guint counts[DERATE_PG_SLOT_N_STATES];
   g_autoptr (GPtrArray) tasks = NULL;
@@ -290,12 +290,12 @@ turn_closing (DeratePgPool *pool, gint64 now)
 
       if (slot->cancellable != NULL)
         g_cancellable_cancel (slot->cancellable);
-      if (now >= pool->close_by)
-        cut (slot, now - pool->close_by);
+      if (now >= close_by)
+        cut (slot, now - close_by);
     }
   g_mutex_lock (&pool->lock);
   derate_pg_pool_count (pool, counts);
-  if (now >= pool->close_by && pool->n_live > 0 && pool->n_live == counts[DERATE_PG_SLOT_BUSY] &&
+  if (now >= close_by && pool->n_live > 0 && pool->n_live == counts[DERATE_PG_SLOT_BUSY] &&
       !is_cancelling (pool))
     tasks = derate_pg_pool_steal_tasks (pool->closings);
   g_mutex_unlock (&pool->lock);
@@ -306,11 +306,18 @@ turn_closing (DeratePgPool *pool, gint64 now)
 gint64
 derate_pg_control_turn (DeratePgPool *pool, gint64 now)
 {
+  gboolean is_closed;
+  gint64 close_by;
+
   turn_openings (pool);
-  if ((__atomic_load_n (&pool->gate, __ATOMIC_RELAXED) & GATE_CLOSED) == 0)
+  g_mutex_lock (&pool->lock);
+  is_closed = (pool->gate & GATE_CLOSED) != 0;
+  close_by = pool->close_by;
+  g_mutex_unlock (&pool->lock);
+  if (!is_closed)
     return DERATE_CLOCK_NEVER;
-  turn_closing (pool, now);
-  if (now < pool->close_by)
-    return pool->close_by;
-  return now - pool->close_by < DRAIN_GRACE ? pool->close_by + DRAIN_GRACE : DERATE_CLOCK_NEVER;
+  turn_closing (pool, now, close_by);
+  if (now < close_by)
+    return close_by;
+  return now - close_by < DRAIN_GRACE ? close_by + DRAIN_GRACE : DERATE_CLOCK_NEVER;
 }
