@@ -291,6 +291,46 @@ ask (DeratePgPool *pool, const char *sql, GQuark domain, gint code)
   g_assert_error (error, domain, code);
 }
 
+static gboolean
+run_one (DeratePgConnection *connection, gpointer data, GError **error)
+{
+  g_autoptr (DeratePgResult) result =
+      derate_pg_connection_query (connection, data, NULL, NULL, error);
+
+  return result != NULL;
+}
+
+static gboolean
+give_up (DeratePgConnection *connection, gpointer data, GError **error)
+{
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "no such file");
+  return FALSE;
+}
+
+/* The same in a transaction. */
+static void
+transact (DeratePgPool *pool, const char *sql, GQuark domain, gint code)
+{
+  g_autoptr (DeratePgBatch) batch = derate_pg_batch_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) sync_error = NULL;
+  g_autoptr (GError) error = NULL;
+
+  derate_pg_batch_add (batch, sql, NULL);
+  derate_pg_pool_transaction_async (pool, batch, DERATE_PG_TRANSACTION_NONE, NULL, pg_take_result,
+                                    &result);
+  pg_world_until (result != NULL);
+  g_assert_cmpint (derate_pg_pool_transaction_finish (pool, result, &error), ==, domain == 0);
+  g_assert_cmpint (derate_pg_pool_transaction (pool, run_one, (gpointer)sql,
+                                               DERATE_PG_TRANSACTION_NONE, NULL, &sync_error),
+                   ==, domain == 0);
+  if (domain != 0)
+    {
+      g_assert_error (error, domain, code);
+      g_assert_error (sync_error, domain, code);
+    }
+}
+
 static void
 assert_counted (Fixture *f, guint successes, guint failures, guint blocked)
 {
@@ -319,21 +359,32 @@ test_breaker (Fixture *f, gconstpointer data)
   ask (pool, "insert into only_one values (1)", DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
   ask (pool, "select 1 / 0", DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
   assert_counted (f, 6, 0, 0);
+  transact (pool, "select 1", 0, 0);
+  transact (pool, "insert into only_one values (1)", DERATE_PG_ERROR, DERATE_PG_ERROR_QUERY);
+  assert_counted (f, 10, 0, 0);
+  g_assert_false (
+      derate_pg_pool_transaction (pool, give_up, NULL, DERATE_PG_TRANSACTION_NONE, NULL, NULL));
+  assert_counted (f, 10, 0, 0);
   pg_world_until (pg_world_stats (pool).idle == 1);
   pg_world_acquire (pool, &lease);
   ask (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT); /* it is busy, no more */
   derate_pg_lease_release (&lease, NULL);
-  assert_counted (f, 6, 0, 0);
+  assert_counted (f, 10, 0, 0);
   ask (pool, "select pg_terminate_backend(pg_backend_pid())", DERATE_PG_ERROR,
        DERATE_PG_ERROR_CLOSED);
-  assert_counted (f, 6, 2, 0);
+  assert_counted (f, 10, 2, 0);
+  pg_world_until (pg_world_stats (pool).idle == 1);
+  transact (pool, "select 1", 0, 0);
   test_proxy_set_fault (proxy, TEST_PROXY_REFUSING, 0);
   test_proxy_end (proxy, TEST_PROXY_FIN);
+  pg_world_until (pg_world_stats (pool).idle == 0);
   ask (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT); /* nobody is there */
-  assert_counted (f, 6, 4, 0);
+  transact (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
+  assert_counted (f, 12, 6, 0);
   g_assert_true (derate_breaker_trip (derate_service_get_breaker (f->service), NULL));
   ask (pool, "select 1", DERATE_ERROR, DERATE_ERROR_OPEN);
-  assert_counted (f, 6, 4, 2);
+  transact (pool, "select 1", DERATE_ERROR, DERATE_ERROR_OPEN);
+  assert_counted (f, 12, 6, 4);
   pg_world_close (pool);
 }
 

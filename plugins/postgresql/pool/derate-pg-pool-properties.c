@@ -305,7 +305,7 @@ install_links (void)
   /**
    * DeratePgPool:breaker:
    *
-   * The circuit breaker that the pool's own queries go through (not transactions, nor what is done
+   * The circuit breaker that the pool's own queries and transactions go through (not what is done
    * with a lease): whatever says that the database is not well is a failure (see
    * [func@pg_error_is_failure]), an answer is a success, also one that refuses a statement, and the
    * rest is neither: what the pool itself refused, or what was cancelled.

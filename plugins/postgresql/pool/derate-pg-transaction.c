@@ -47,6 +47,7 @@ typedef struct
   DeratePgTransactionFlags flags;
   guint n_tries;
   DeratePgLease lease;
+  DeratePermit permit; /* of all tries */
 } Transaction;
 
 static void
@@ -55,8 +56,22 @@ transaction_free (gpointer data)
   Transaction *transaction = data;
 
   derate_pg_lease_clear (&transaction->lease);
+  derate_permit_clear (&transaction->permit);
   derate_pg_batch_unref (transaction->batch);
   g_free (transaction);
+}
+
+/* Takes @error over; NULL if it was committed. */
+static void
+end_batch (GTask *task, GError *error)
+{
+  Transaction *transaction = g_task_get_task_data (task);
+
+  derate_pg_pool_conclude (g_task_get_source_object (task), &transaction->permit, error);
+  if (error == NULL)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
 }
 
 static void try_batch (GTask *task);
@@ -87,15 +102,13 @@ batch_done (DeratePgConnection *connection, DeratePgResult *result, GError *erro
   Transaction *transaction = g_task_get_task_data (task);
 
   derate_pg_lease_clear (&transaction->lease);
-  if (error == NULL)
-    g_task_return_boolean (task, TRUE);
-  else if (is_worth_another (error, transaction->flags, transaction->n_tries))
+  if (error == NULL || !is_worth_another (error, transaction->flags, transaction->n_tries))
     {
-      try_again_later (task);
-      g_error_free (error);
+      end_batch (task, error);
+      return;
     }
-  else
-    g_task_return_error (task, error);
+  try_again_later (task);
+  g_error_free (error);
 }
 
 static void
@@ -109,7 +122,7 @@ acquired (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!derate_pg_pool_acquire_finish (DERATE_PG_POOL (source), result, &transaction->lease, &error))
     {
-      g_task_return_error (task, error);
+      end_batch (task, error);
       return;
     }
   if (transaction->flags & DERATE_PG_TRANSACTION_READ_ONLY)
@@ -144,7 +157,9 @@ try_batch (GTask *task)
  *
  * Runs @batch as one transaction in a session of the pool, in one round trip. Where anything fails,
  * nothing is done. What each statement gave is in @batch then. To have another isolation, let `SET
- * TRANSACTION ISOLATION LEVEL SERIALIZABLE` be its first statement. May be called from any thread.
+ * TRANSACTION ISOLATION LEVEL SERIALIZABLE` be its first statement. With a
+ * [property@PgPool:breaker] it needs its permit, and that hears how it went. May be called from any
+ * thread.
  *
  * With %DERATE_PG_TRANSACTION_RETRY it is done again, at most three times (the default of Derate's
  * retries) after up to 10, 20 and 40 ms, if the server says that another transaction was in the
@@ -161,6 +176,7 @@ derate_pg_pool_transaction_async (DeratePgPool *pool,
                                   gpointer user_data)
 {
   g_autoptr (GTask) task = NULL;
+  GError *error = NULL;
   Transaction *transaction;
 
   g_return_if_fail (DERATE_IS_PG_POOL (pool));
@@ -174,7 +190,10 @@ derate_pg_pool_transaction_async (DeratePgPool *pool,
   /* Whether it was cancelled in time is decided once, by the queue or the session. */
   g_task_set_check_cancellable (task, FALSE);
   g_task_set_task_data (task, transaction, transaction_free);
-  try_batch (task);
+  if (derate_pg_pool_permit (pool, &transaction->permit, &error))
+    try_batch (task);
+  else
+    g_task_return_error (task, error);
 }
 
 /**
@@ -208,16 +227,19 @@ say (DeratePgConnection *connection, const char *word, GCancellable *cancellable
   return result != NULL;
 }
 
+/* @is_own: what went wrong is the function's own, and says nothing of the database. */
 static gboolean
 run_func (DeratePgConnection *connection,
           DeratePgTransactionFunc func,
           gpointer user_data,
+          gboolean *is_own,
           GError **error)
 {
   g_autoptr (GError) local = NULL;
 
   if (!func (connection, user_data, &local))
     {
+      *is_own = local == NULL || local->domain != DERATE_PG_ERROR;
       if (local == NULL)
         g_set_error (&local, DERATE_PG_ERROR, DERATE_PG_ERROR_FAILED,
                      "the function of the transaction failed and did not say why");
@@ -227,6 +249,7 @@ run_func (DeratePgConnection *connection,
   /* A server that has given it up would roll back, and call that a commit. */
   if (derate_pg_connection_is_in_working_transaction (connection))
     return TRUE;
+  *is_own = TRUE;
   g_set_error (error, DERATE_PG_ERROR, DERATE_PG_ERROR_FAILED,
                "the function of the transaction left it failed or ended, and did not say so");
   return FALSE;
@@ -238,6 +261,7 @@ try_func (DeratePgPool *pool,
           gpointer user_data,
           DeratePgTransactionFlags flags,
           GCancellable *cancellable,
+          gboolean *is_own,
           GError **error)
 {
   g_auto (DeratePgLease) lease = DERATE_PG_LEASE_INIT;
@@ -249,7 +273,7 @@ try_func (DeratePgPool *pool,
   connection = derate_pg_lease_get_connection (&lease);
   derate_pg_connection_set_operation (connection, DERATE_PG_OPERATION_TRANSACTION);
   if (say (connection, is_read_only ? "BEGIN READ ONLY" : "BEGIN", cancellable, error) &&
-      run_func (connection, func, user_data, error) &&
+      run_func (connection, func, user_data, is_own, error) &&
       say (connection, "COMMIT", cancellable, error))
     return TRUE;
   /* Otherwise it would hold its locks a while longer, until the pool does it. */
@@ -304,7 +328,9 @@ wait_for_another (DeratePgPool *pool, guint n_tries, GCancellable *cancellable)
  * Begins a transaction in a session of the pool, has @func do its work in it, and commits. If @func
  * fails, or anything else does, it is rolled back. @func uses derate_pg_connection_query() and
  * derate_pg_connection_run() (not %DERATE_PG_BATCH_ATOMIC, which would be another transaction), and
- * keeps nothing of the session. This waits: for threads that have no loop to serve.
+ * keeps nothing of the session. With a [property@PgPool:breaker] it needs its permit, and that
+ * hears how it went: nothing, where @func fails with an error that is not of #DeratePgError. This
+ * waits: for threads that have no loop to serve.
  *
  * With %DERATE_PG_TRANSACTION_RETRY it is done again, @func included, at most three times (the
  * default of Derate's retries) after up to 10, 20 and 40 ms, if the server says that another
@@ -323,22 +349,26 @@ derate_pg_pool_transaction (DeratePgPool *pool,
                             GCancellable *cancellable,
                             GError **error)
 {
+  g_auto (DeratePermit) permit = DERATE_PERMIT_INIT;
+  GError *failure = NULL;
   guint n_tries = 0;
+  gboolean is_good;
+  gboolean is_own = FALSE;
 
   g_return_val_if_fail (DERATE_IS_PG_POOL (pool), FALSE);
   g_return_val_if_fail (func != NULL, FALSE);
 
-  for (;;)
+  if (!derate_pg_pool_permit (pool, &permit, error))
+    return FALSE;
+  while (!(is_good = try_func (pool, func, user_data, flags, cancellable, &is_own, &failure)) &&
+         is_worth_another (failure, flags, n_tries))
     {
-      g_autoptr (GError) local = NULL;
-
-      if (try_func (pool, func, user_data, flags, cancellable, &local))
-        return TRUE;
-      if (!is_worth_another (local, flags, n_tries))
-        {
-          g_propagate_error (error, g_steal_pointer (&local));
-          return FALSE;
-        }
+      g_clear_error (&failure);
       wait_for_another (pool, n_tries++, cancellable);
     }
+  if (!is_own)
+    derate_pg_pool_conclude (pool, &permit, failure);
+  if (!is_good)
+    g_propagate_error (error, failure);
+  return is_good;
 }
