@@ -83,8 +83,9 @@ watch_cancellable (DeratePgConnection *self, GCancellable *cancellable)
                              (GDestroyNotify)derate_pg_place_unref);
 }
 
-void
-derate_pg_query_end (DeratePgConnection *self, DeratePgRunState state)
+/* Of a run that a context waits for. */
+static void
+end (DeratePgConnection *self, DeratePgRunState state)
 {
   g_autoptr (DeratePgConnection) keep = self; /* the run's reference */
   DeratePgRun *run = &self->run;
@@ -116,7 +117,7 @@ derate_pg_query_close (DeratePgConnection *self)
   else if (derate_pg_lend_is_out (self))
     derate_pg_lend_stop (self, DERATE_PG_RUN_CLOSED);
   else
-    derate_pg_query_end (self, DERATE_PG_RUN_CLOSED);
+    end (self, DERATE_PG_RUN_CLOSED);
 }
 
 static void
@@ -127,7 +128,7 @@ go_on (DeratePgConnection *self, DeratePgRunState state)
   if (state == DERATE_PG_RUN_GOES_ON)
     state = derate_pg_run_flush (self, &is_unsent);
   if (state != DERATE_PG_RUN_GOES_ON)
-    derate_pg_query_end (self, state);
+    end (self, state);
   else if (self->run.is_big || self->run.received > DERATE_PG_BIG)
     derate_pg_lend (self);
   else

@@ -212,9 +212,6 @@ void derate_pg_query_launch (DeratePgConnection *self,
                              GCancellable       *cancellable,
                              DeratePgDoneFunc    func,
                              gpointer            data);
-/* Ends a run that a context waits for. */
-void derate_pg_query_end (DeratePgConnection *self,
-                          DeratePgRunState    state);
 /* The session is closed in the middle of it. */
 void derate_pg_query_close (DeratePgConnection *self);
 /* Nothing was started: calls @func in a moment, never at once. Takes @error over. */

@@ -374,17 +374,18 @@ test_breaker (Fixture *f, gconstpointer data)
        DERATE_PG_ERROR_CLOSED);
   assert_counted (f, 10, 2, 0);
   pg_world_until (pg_world_stats (pool).idle == 1);
-  transact (pool, "select 1", 0, 0);
+  for (guint i = 0; i < 5; i++)
+    transact (pool, "select 1", 0, 0);
   test_proxy_set_fault (proxy, TEST_PROXY_REFUSING, 0);
   test_proxy_end (proxy, TEST_PROXY_FIN);
   pg_world_until (pg_world_stats (pool).idle == 0);
   ask (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT); /* nobody is there */
   transact (pool, "select 1", DERATE_PG_ERROR, DERATE_PG_ERROR_POOL_TIMEOUT);
-  assert_counted (f, 12, 6, 0);
+  assert_counted (f, 20, 6, 0);
   g_assert_true (derate_breaker_trip (derate_service_get_breaker (f->service), NULL));
   ask (pool, "select 1", DERATE_ERROR, DERATE_ERROR_OPEN);
   transact (pool, "select 1", DERATE_ERROR, DERATE_ERROR_OPEN);
-  assert_counted (f, 12, 6, 4);
+  assert_counted (f, 20, 6, 4);
   pg_world_close (pool);
 }
 

@@ -5,7 +5,6 @@
 #include "derate-pg-meter-private.h"
 #include "derate-pg-slot-private.h"
 
-#include <derate-manual-clock.h>
 #include <derate-service.h>
 
 G_BEGIN_DECLS

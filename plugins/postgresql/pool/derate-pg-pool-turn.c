@@ -5,6 +5,8 @@
  * the deadlines are compared with the clock, so a late turn does no harm. */
 #include "derate-pg-waiter-private.h"
 
+#include <derate-manual-clock.h>
+
 /* Under the lock. */
 static void
 set_alarm (DeratePgPool *pool, gint64 deadline)
