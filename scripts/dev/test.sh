@@ -86,5 +86,7 @@ for name in "${suite[@]}"; do
 done
 [ -z "$libraries" ] || export LD_LIBRARY_PATH=$libraries
 rm -f "build/$folder"/meson-logs/testlog*
-meson test -C "build/$folder" --no-rebuild --print-errorlogs "${more[@]}" < /dev/null || true
+# Most wait for servers and for time: with as many again the processors have something to do.
+meson test -C "build/$folder" --no-rebuild --print-errorlogs --num-processes $((2 * $(nproc))) \
+  "${more[@]}" < /dev/null || true
 exec /usr/bin/python3 "$scripts/tap.py" "build/$folder/meson-logs" "$kind"
