@@ -28,8 +28,8 @@ char *test_check_expect (DerateHealthCheck *check,
 void test_check_hangs (DerateHealthCheck *check);
 
 /* Fails where the thread-default context of the caller is late, whenever that runs: later than one
- * beside it by more than the limit. A machine with much to do makes any loop late now and then; what
- * blocks a loop does so each time. */
+ * beside it by more than the limit. A machine with much to do makes any loop late now and then;
+ * what blocks a loop does so each time. */
 void test_loop_goes_on (void   (*func) (gpointer data),
                         gpointer data);
 

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* The lag of the thread-default context's loop, beside that of a thread which has nothing to do: what
- * that one is late is the machine's doing. */
+/* The lag of the thread-default context's loop, beside that of a thread which has nothing to do:
+ * what that one is late is the machine's doing. */
 typedef struct _TestTickers TestTickers;
 
 TestTickers *test_tickers_start (void);

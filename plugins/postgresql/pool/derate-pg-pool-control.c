@@ -197,17 +197,16 @@ static void
 cancel_done (gpointer data)
 {
   DeratePgPool *pool = data;
-  gboolean is_ended;
+  g_autoptr (DeratePgPool) ended = NULL;
 
   g_mutex_lock (&pool->lock);
-  is_ended = pool->alarm == NULL;
   pool->n_cancels--;
   derate_pg_pool_kick (pool);
-  if (!is_ended)
+  if (pool->alarm == NULL)
+    ended = pool; /* perhaps the last reference, so not under the lock */
+  else
     g_object_unref (pool); /* not the last: when its end is told nobody else has it */
   g_mutex_unlock (&pool->lock);
-  if (is_ended)
-    g_object_unref (pool);
 }
 
 /* Whoever has it hears of it as of any session that was lost; and so does the server. */

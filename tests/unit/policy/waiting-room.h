@@ -12,8 +12,8 @@
  * and there is a state for each who has begun, in the order of the alphabet:
  *   w waits         r its operation runs  S answered
  *   Q queue-full    L rate-limited        C cancelled
- * In the synchronous form each caller is a thread. An operation does not heed its cancellable, so in
- * the asynchronous form it goes on when its call is C already. */
+ * In the synchronous form each caller is a thread. An operation does not heed its cancellable, so
+ * in the asynchronous form it goes on when its call is C already. */
 #define N_CALLERS 26
 
 typedef struct _WaitingRoom WaitingRoom;
