@@ -14,8 +14,8 @@
  * each for a short while, so that a machine that slows down slows all of them; a row is the median
  * of the rounds. */
 
-#define ROUNDS 5
-#define SLICE_MS 200
+#define ROUNDS 15
+#define SLICE_MS 100
 #define SIDES 8
 #define LIBPQ 0
 #define OURS 1
