@@ -45,8 +45,8 @@ static const Contest contests[] = {
   { "select1-c8-threads", "select1-threads", "select1", 8, "libpq select1", 0, 0, 0, 0 },
   { "select1-c64-threads", "select1-threads", "select1", 64, NULL, 0, 0, 0, 0 },
   { "select1-pipeline", "select1-pipeline", NULL, 1, "libpq select1-pipeline", 1.25, 0, 0, 0 },
-  { "select1-pipeline-each", "select1-pipeline-each", NULL, 1, "libpq select1-pipeline-each", 1.25,
-    0, 0, 0 },
+  { "select1-pipeline-atomic", "select1-pipeline-atomic", NULL, 1, "libpq select1-pipeline-atomic",
+    0, 0, 0, 0 },
   { "connect-each", "connect-each", NULL, 1, "derate select1", 0, 0, 0, 0 },
 };
 

@@ -81,13 +81,13 @@ run_batch (DeratePgPool *pool, DeratePgBatchFlags flags)
 static void
 select_in_pipeline (gpointer state)
 {
-  run_batch (state, DERATE_PG_BATCH_ATOMIC);
+  run_batch (state, DERATE_PG_BATCH_NONE);
 }
 
 static void
-select_each_in_pipeline (gpointer state)
+select_in_transaction (gpointer state)
 {
-  run_batch (state, DERATE_PG_BATCH_NONE);
+  run_batch (state, DERATE_PG_BATCH_ATOMIC);
 }
 
 /* Callers that take turns in one loop. */
@@ -191,7 +191,7 @@ measure (gpointer self, const char *what, guint callers, guint ms, PoolSample *s
     { "checkout", { begin, check_out, end, FALSE }, 1 },
     { "select1", { begin, select_one, end, TRUE }, 1 },
     { "select1-pipeline", { begin, select_in_pipeline, end, TRUE }, POOL_BATCH },
-    { "select1-pipeline-each", { begin, select_each_in_pipeline, end, TRUE }, POOL_BATCH },
+    { "select1-pipeline-atomic", { begin, select_in_transaction, end, TRUE }, POOL_BATCH },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (works); i++)

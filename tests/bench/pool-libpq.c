@@ -112,17 +112,17 @@ run_pipeline (PGconn *pg, guint statements_a_sync)
     g_error ("libpq: %s", PQerrorMessage (pg));
 }
 
+/* Each by itself: the error of one leaves the others alone. */
 static void
 select_in_pipeline (gpointer state)
 {
-  run_pipeline (state, POOL_BATCH);
+  run_pipeline (state, 1);
 }
 
-/* Each by itself: the error of one leaves the others alone. */
 static void
-select_each_in_pipeline (gpointer state)
+select_in_transaction (gpointer state)
 {
-  run_pipeline (state, 1);
+  run_pipeline (state, POOL_BATCH);
 }
 
 static gpointer
@@ -147,7 +147,7 @@ measure (gpointer self, const char *what, guint callers, guint ms, PoolSample *s
   } works[] = {
     { "select1", { begin, select_one, end, TRUE }, 1 },
     { "select1-pipeline", { begin, select_in_pipeline, end, TRUE }, POOL_BATCH },
-    { "select1-pipeline-each", { begin, select_each_in_pipeline, end, TRUE }, POOL_BATCH },
+    { "select1-pipeline-atomic", { begin, select_in_transaction, end, TRUE }, POOL_BATCH },
     { "connect-each", { begin_nothing, connect_each, end_nothing, TRUE }, 1 },
   };
 
